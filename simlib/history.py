@@ -1,0 +1,157 @@
+"""The history: the ordered reads and writes of a run, the one form that every part of simlib shares.
+
+Whatever produces one (the SimPy model, a recording of a real store), nothing downstream knows where it came from.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from simlib.case import Case
+from simlib.distributions import Floats
+from simlib.errors import InputError
+from simlib.files import replacing
+from simlib.rules import UNDEFINED
+from simlib.traffic import Codes, Ints
+
+Bools = NDArray[np.bool_]
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Values:
+    """The names of the value codes of each domain; a number stands for that many generated names."""
+
+    names: Mapping[str, tuple[str, ...] | int]
+
+    def name(self, domain: str, code: int) -> str:
+        """What a person calls the value; `undefined` for UNDEFINED."""
+        if code <= UNDEFINED:
+            return "undefined"
+        names = self.names.get(domain, 0)
+        return f"{domain}-{code}" if isinstance(names, int) else names[code - 1]
+
+
+@dataclass(frozen=True)
+class History:
+    """Transactions in the order in which they ended; as the lock is exclusive, that is the order of their locks too.
+
+    A row refers to another by its number. Times in seconds, NaN where the source does not tell.
+
+    Attributes:
+        fields, request_keys, sites, kinds: the names that the numbers below stand for.
+        flow: (n,) number of the flow; flows are numbered by arrival.
+        kind: (n,) kind of the flow.
+        site, session, gateway: (n,).
+        read: when the snapshot was read (an inherited one: when the step began).
+        queued: when the transaction began to wait for the lock.
+        lock, end: when the lock was granted, and when the write was committed or given up.
+        ok: whether it was committed; a transaction that gave up wrote nothing.
+        snapshot: row whose commit the snapshot shows for this session; -1: the initial entry.
+        request: (n, request keys) value codes, UNDEFINED to clear, ABSENT where not named.
+        initial: (sessions, fields) value codes before the first row.
+        values: names of the value codes.
+        session_names: one a session.
+    """
+
+    fields: tuple[str, ...]
+    request_keys: tuple[str, ...]
+    sites: tuple[str, ...]
+    kinds: tuple[str, ...]
+    flow: Ints
+    kind: Ints
+    site: Ints
+    session: Ints
+    gateway: Ints
+    read: Floats
+    queued: Floats
+    lock: Floats
+    end: Floats
+    ok: Bools
+    snapshot: Ints
+    request: Codes
+    initial: Codes
+    values: Values
+    session_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return int(self.site.size)
+
+    def check(self, case: Case) -> None:
+        """Refuse a history that is not of this case.
+
+        Raises:
+            InputError: fields, request keys or sites differ.
+        """
+        for name, ours, theirs in [
+            ("fields", self.fields, case.fields),
+            ("request keys", self.request_keys, case.request),
+            ("write sites", self.sites, case.sites),
+        ]:
+            if ours != theirs:
+                raise InputError(f"the history's {name} are {', '.join(ours)}; case {case.name} has {', '.join(theirs)}")
+
+
+_COLUMNS = ("flow", "kind", "site", "session", "gateway", "read", "queued", "lock", "end", "ok", "snapshot")
+_NAMES = ("fields", "request_keys", "sites", "kinds", "session_names")
+
+
+def write_parquet(history: History, path: Path) -> None:
+    """Write the history as one Parquet file: a row a transaction, names and initial entries in the schema's metadata."""
+    table = pa.table(
+        {name: getattr(history, name) for name in _COLUMNS}
+        | {f"request.{key}": history.request[:, number] for number, key in enumerate(history.request_keys)}
+    )
+    about = {name: getattr(history, name) for name in _NAMES} | {
+        "format": FORMAT,
+        "values": dict(history.values.names),
+        "initial": history.initial.tolist(),
+    }
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata({"simlib": json.dumps(about)}), temporary)
+
+
+def read_parquet(path: Path) -> History:
+    """The history in a Parquet file that `write_parquet` made.
+
+    Raises:
+        InputError: the file cannot be read, or is not a history.
+    """
+    try:
+        table = pq.read_table(path)
+        about: dict[str, Any] = json.loads((table.schema.metadata or {})[b"simlib"])
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    except KeyError:
+        raise InputError(f"{path}: a Parquet file, but no simlib history") from None
+    if about["format"] != FORMAT:
+        raise InputError(f"{path}: history format {about['format']}; this version reads {FORMAT}")
+    columns = {name: table[name].to_numpy() for name in _COLUMNS}
+    names = {name: tuple(about[name]) for name in _NAMES}
+    keys = names["request_keys"]
+    return History(
+        **names,
+        **columns,
+        request=np.stack([table[f"request.{key}"].to_numpy() for key in keys], axis=1).astype(np.int32),
+        initial=np.array(about["initial"], dtype=np.int32).reshape(-1, len(names["fields"])),
+        values=Values({domain: tuple(value) if isinstance(value, list) else value for domain, value in about["values"].items()}),
+    )
+
+
+def same(one: History, other: History) -> bool:
+    """Whether two histories are equal, bit for bit (NaN equals NaN)."""
+    for field in fields(History):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray):
+            if a.shape != b.shape or a.tobytes() != b.astype(a.dtype).tobytes():
+                return False
+        elif a != b:
+            return False
+    return True

@@ -1,0 +1,234 @@
+"""Everything random of one replicate, drawn up front into arrays.
+
+Each quantity has its own stream, keyed by (seed, replicate, name), and takes one uniform a variate. Adding a stream, or
+changing one distribution, therefore leaves every other draw unchanged, and two engines can be compared bit for bit.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlib.case import Case
+from simlib.distributions import Floats
+from simlib.rules import ABSENT, UNDEFINED
+from simlib.workload import Bursty, Diurnal, Flow, Periodic, Recorded, Workload
+
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The flows of one replicate in order of arrival, and the transactions each one is going to make.
+
+    Flow f makes transactions `first[f]` to `first[f + 1] - 1`, in that order. Times in seconds.
+
+    Attributes:
+        kinds: names of the kinds of flow.
+        kind, arrive, session, gateway: (flows,).
+        first: (flows + 1,).
+        site: (transactions,) write site number.
+        inherits: (transactions,) how many steps back in its flow the snapshot comes from; 0: its own.
+        after: (transactions,) delay between the commit of the flow's previous step and the read.
+        prepare, compute, hold: (transactions,) see `Workload.times`.
+        request: (transactions, request keys) value codes, UNDEFINED to clear, ABSENT where not named.
+        initial: (sessions, fields) value codes of the entries before the first transaction.
+    """
+
+    kinds: tuple[str, ...]
+    kind: Ints
+    arrive: Floats
+    session: Ints
+    gateway: Ints
+    first: Ints
+    site: Ints
+    inherits: Ints
+    after: Floats
+    prepare: Floats
+    compute: Floats
+    hold: Floats
+    request: Codes
+    initial: Codes
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The random streams of one replicate."""
+
+    seed: int
+    replicate: int
+
+    def uniform(self, name: str, size: int) -> Floats:
+        """`size` uniforms of (0, 1) from the stream of that name; a longer request begins with the shorter one's."""
+        key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=16).digest(), "big")
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, self.replicate, key])))
+        return np.maximum(generator.random(size), 2.0**-54)
+
+
+def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
+    """All draws of one replicate."""
+    streams = Streams(seed, replicate)
+    parts = [
+        _Part.of(number, name, flow, workload, case, streams) for number, (name, flow) in enumerate(workload.traffic.items())
+    ]
+    kind = np.concatenate([np.full(part.arrive.size, part.number) for part in parts]).astype(np.int64)
+    arrive = np.concatenate([part.arrive for part in parts])
+    order = np.argsort(arrive, kind="stable")
+    steps = np.array([len(part.site) for part in parts], dtype=np.int64)[kind[order]]
+    first = np.concatenate([[0], np.cumsum(steps)])
+    # Row of flow i, step j in the concatenated step tables of all parts (each part: flows x steps, row by row).
+    offsets = np.cumsum([0, *(part.arrive.size * len(part.site) for part in parts)])[:-1]
+    within = np.concatenate([np.arange(part.arrive.size) * len(part.site) for part in parts]).astype(np.int64)
+    start = (offsets[kind] + within)[order]
+    rows = np.repeat(start - first[:-1], steps) + np.arange(first[-1])
+
+    def steps_of(name: str) -> Floats:
+        return np.asarray(np.concatenate([part.times[name].ravel() for part in parts])[rows], dtype=np.float64)
+
+    return Traffic(
+        kinds=tuple(workload.traffic),
+        kind=kind[order],
+        arrive=arrive[order],
+        session=np.concatenate([part.session for part in parts])[order],
+        gateway=np.concatenate([part.gateway for part in parts])[order],
+        first=first.astype(np.int64),
+        site=np.concatenate([np.tile(part.site, part.arrive.size) for part in parts])[rows],
+        inherits=np.concatenate([np.tile(part.inherits, part.arrive.size) for part in parts])[rows],
+        after=steps_of("after"),
+        prepare=steps_of("prepare"),
+        compute=steps_of("compute"),
+        hold=steps_of("hold"),
+        request=np.concatenate([part.request.reshape(-1, len(case.request)) for part in parts])[rows],
+        initial=_initial(workload, case, streams),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The draws of one kind of flow, n of them with s steps each."""
+
+    number: int
+    arrive: Floats  # (n,)
+    session: Ints  # (n,)
+    gateway: Ints  # (n,)
+    site: Ints  # (s,)
+    inherits: Ints  # (s,)
+    times: dict[str, Floats]  # each (n, s)
+    request: Codes  # (n, s, request keys)
+
+    @classmethod
+    def of(cls, number: int, name: str, flow: Flow, workload: Workload, case: Case, streams: Streams) -> "_Part":
+        arrive = arrivals(flow, workload.duration, name, streams)
+        size = arrive.size
+        gateways = np.array(flow.gateways or range(workload.store.gateways), dtype=np.int64)
+        sites = list(flow.steps)
+        inherits = [case.snapshots[case.sites.index(site)] for site in sites]
+        times = {
+            part: np.stack(
+                [
+                    getattr(workload.times[site], part).quantile(streams.uniform(f"{name}.{site}.{part}", size))
+                    for site in sites
+                ],
+                axis=1,
+            )
+            for part in ("after", "prepare", "compute", "hold")
+        }
+        times["after"][:, 0] = 0.0  # a first step reads when its flow arrives
+        return cls(
+            number=number,
+            arrive=arrive,
+            session=np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", size)).astype(np.int64),
+            gateway=gateways[(streams.uniform(f"{name}.gateway", size) * gateways.size).astype(np.int64)],
+            site=np.array([case.sites.index(site) for site in sites], dtype=np.int64),
+            inherits=np.array([step - sites.index(of) if of in sites else 0 for step, of in enumerate(inherits)], dtype=np.int64),
+            times=times,
+            request=np.stack([_requests(name, site, flow, size, workload, case, streams) for site in sites], axis=1),
+        )
+
+
+def arrivals(flow: Flow, duration: float, name: str, streams: Streams) -> Floats:
+    """The arrival times of one kind of flow in [0, duration), ascending, in seconds."""
+    pattern, rate = flow.arrivals, flow.rate
+    if isinstance(pattern, Recorded):
+        times = np.sort(np.array(pattern.times, dtype=np.float64))
+    elif rate == 0:
+        times = np.empty(0)
+    elif isinstance(pattern, Periodic):
+        phase, jitter = streams.uniform(f"{name}.phase", 1)[0], streams.uniform(f"{name}.arrivals", int(duration * rate) + 2)
+        times = np.sort((np.arange(jitter.size) - 1 + phase + pattern.jitter * jitter) / rate)
+    elif isinstance(pattern, Bursty):
+        share = pattern.busy / (pattern.busy + pattern.idle)
+        starts, lengths = _busy_periods(pattern, duration, name, streams)
+        clock = _poisson(rate / share, float(lengths.sum()), f"{name}.arrivals", streams)
+        # `clock` runs only during busy periods; find the one that each of its arrivals falls into.
+        ends = np.cumsum(lengths)
+        period = np.searchsorted(ends, clock, side="right")
+        times = starts[period] + clock - (ends - lengths)[period]
+    elif isinstance(pattern, Diurnal):
+        grid = np.linspace(0.0, duration, 100_001)
+        swing = pattern.amplitude * pattern.period / (2 * np.pi)
+        expected = rate * (grid + swing * (1 - np.cos(2 * np.pi * grid / pattern.period)))
+        times = np.interp(_poisson(1.0, float(expected[-1]), f"{name}.arrivals", streams), expected, grid)
+    else:
+        times = _poisson(rate, duration, f"{name}.arrivals", streams)
+    return np.asarray(times[(times >= 0) & (times < duration)], dtype=np.float64)
+
+
+def _poisson(rate: float, duration: float, name: str, streams: Streams) -> Floats:
+    """Poisson arrivals in [0, duration): as many exponential gaps as it takes."""
+    size = int(rate * duration + 6 * np.sqrt(rate * duration) + 10)
+    while True:
+        times = np.cumsum(-np.log1p(-streams.uniform(name, size))) / rate
+        if times[-1] >= duration:
+            return np.asarray(times[times < duration], dtype=np.float64)
+        size *= 2
+
+
+def _busy_periods(pattern: Bursty, duration: float, name: str, streams: Streams) -> tuple[Floats, Floats]:
+    """Starts and lengths of the busy periods that cover [0, duration); the source starts in its stationary state."""
+    starts_busy = streams.uniform(f"{name}.phase", 1)[0] < pattern.busy / (pattern.busy + pattern.idle)
+    size = int(2 * duration / (pattern.busy + pattern.idle) + 20)
+    while True:
+        busy = -pattern.busy * np.log1p(-streams.uniform(f"{name}.busy", size))
+        idle = -pattern.idle * np.log1p(-streams.uniform(f"{name}.idle", size))
+        starts = np.cumsum(busy + idle) - busy - (idle[0] if starts_busy else 0.0)
+        if starts[-1] >= duration:
+            return starts, busy
+        size *= 2
+
+
+def _popularity(workload: Workload) -> Floats:
+    """Cumulative shares of the sessions, the last one 1."""
+    ranks = np.arange(1, workload.sessions.count + 1, dtype=np.float64)
+    weights = ranks**-workload.sessions.exponent if workload.sessions.popularity == "zipf" else np.ones_like(ranks)
+    cumulative = np.cumsum(weights / weights.sum())
+    cumulative[-1] = 1.0
+    return cumulative
+
+
+def _requests(name: str, site: str, flow: Flow, size: int, workload: Workload, case: Case, streams: Streams) -> Codes:
+    """(size, request keys): each row one shape of `flow.steps[site]`, with values drawn uniformly from their domains."""
+    request = np.full((size, len(case.request)), ABSENT, dtype=np.int32)
+    shapes = flow.steps[site]
+    if not shapes:
+        return request
+    weights = np.cumsum([shape.weight for shape in shapes])
+    shape_of = np.searchsorted(weights / weights[-1], streams.uniform(f"{name}.{site}.shape", size))
+    for key in dict.fromkeys(key for shape in shapes for key in shape.ask):
+        asks = np.isin(shape_of, [number for number, shape in enumerate(shapes) if key in shape.ask])
+        values = streams.uniform(f"{name}.{site}.{key}", size) * workload.domain_size(case.domains[key])
+        request[asks, case.request.index(key)] = 1 + values[asks].astype(np.int32)
+    for number, shape in enumerate(shapes):
+        for key in shape.clear:
+            request[shape_of == number, case.request.index(key)] = UNDEFINED
+    return request
+
+
+def _initial(workload: Workload, case: Case, streams: Streams) -> Codes:
+    entries = np.zeros((workload.sessions.count, len(case.fields)), dtype=np.int32)
+    for field in workload.sessions.initial:
+        uniform = streams.uniform(f"initial.{field}", workload.sessions.count)
+        entries[:, case.fields.index(field)] = 1 + (uniform * workload.domain_size(case.domains[field])).astype(np.int32)
+    return entries
