@@ -30,7 +30,7 @@ from simlib.rules import (
     spread_keys,
 )
 
-REFERENCE = "reference"
+REFERENCE: Literal["reference"] = "reference"
 
 
 class FieldModel(Strict):
@@ -84,7 +84,7 @@ class StrategyModel(Strict):
     source: str = ""
     about: str = ""
     in_lock: list[str] = []
-    sites: dict[str, Literal["reference"] | RuleTable]
+    sites: Mapping[str, Literal["reference"] | RuleTable]
 
 
 class NoticedModel(Strict):
@@ -120,12 +120,17 @@ class CaseModel(Strict):
         _known("baseline", [self.baseline], list(self.strategies))
         _known("reference", self.reference, sites)
         for name, site in self.sites.items():
-            _known(f"sites.{name}.snapshot", [site.snapshot], ["own", "in_lock", "none", *(other for other in sites if other != name)])
+            _known(
+                f"sites.{name}.snapshot",
+                [site.snapshot],
+                ["own", "in_lock", "none", *(other for other in sites if other != name)],
+            )
         for name, strategy in self.strategies.items():
             _known(f"strategies.{name}.sites", strategy.sites, sites)
             _known(f"strategies.{name}.in_lock", strategy.in_lock, sites)
             if missing := [site for site in sites if site not in strategy.sites]:
-                raise ValueError(f"strategies.{name}.sites has no rules for {', '.join(missing)}; say `{missing[0]}: reference` if it is correct")
+                hint = f"say `{missing[0]}: reference` if it is correct"
+                raise ValueError(f"strategies.{name}.sites has no rules for {', '.join(missing)}; {hint}")
         for name, noticed in self.noticed.items():
             _known(f"noticed.{name}.after", [noticed.after], [*sites, "last"])
             _known(f"noticed.{name}.fields", noticed.fields, fields)
@@ -224,17 +229,26 @@ def compile_case(model: CaseModel, source: str) -> Case:
         rules = {}
         for site in sites:
             table = strategy_model.sites[site]
-            rules[site] = _rules(model.reference.get(site, {}) if table == REFERENCE else table, fields, f"{source}: {name}.{site}")
+            rules[site] = _rules(
+                model.reference.get(site, {}) if table == REFERENCE else table, fields, f"{source}: {name}.{site}"
+            )
         program = compile_program(
             [rules[site] for site in sites], names, context, lambda number, field: f"{source}: {name}.{sites[number]}.{field}"
         )
         return Strategy(
-            name, strategy_model.title, strategy_model.source, strategy_model.about, frozenset(strategy_model.in_lock), rules, program
+            name,
+            strategy_model.title,
+            strategy_model.source,
+            strategy_model.about,
+            frozenset(strategy_model.in_lock),
+            rules,
+            program,
         )
 
     reference = strategy(REFERENCE, StrategyModel(title="serial execution", sites=dict.fromkeys(sites, REFERENCE)))
     if np.isin(reference.program.sources // BANK, [STALE, EFFECTIVE_STALE, EFFECTIVE_STALE_ALONE]).any():
-        raise InputError(f"{source}: reference: a serial execution has no stale entry; {allowed(['fresh', 'request', 'effective(fresh, request)'])}")
+        sources = allowed(["fresh", "request", "effective(fresh, request)"])
+        raise InputError(f"{source}: reference: a serial execution has no stale entry; {sources}")
     return Case(
         name=model.case,
         title=model.title,

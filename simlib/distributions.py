@@ -91,7 +91,8 @@ Distribution = Annotated[
     ByKey(
         _kind,
         custom_error_type="unknown_distribution",
-        custom_error_message="not a distribution; write a number, or {dist: constant | exponential | lognormal | gamma | empirical, ...}",
+        custom_error_message="not a distribution; write a number, or {dist: KIND, ...}; "
+        "allowed: constant, exponential, lognormal, gamma, empirical",
     ),
     BeforeValidator(_short),
 ]

@@ -106,7 +106,9 @@ def find(kind: str, name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    raise InputError(f"{name}: no such file, and no shipped one of that name in data/{kind}; {allowed(shipped_names(kind))}, or a path")
+    raise InputError(
+        f"{name}: no such file, and no shipped one of that name in data/{kind}; {allowed(shipped_names(kind))}, or a path"
+    )
 
 
 def shipped_names(kind: str) -> list[str]:

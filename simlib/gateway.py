@@ -169,13 +169,14 @@ def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
     )
 
 
-def make_history(workload: Workload, case: Case, traffic: Traffic, rows: list[tuple[int, float, float, float, float, bool, int]]) -> History:
+def make_history(
+    workload: Workload, case: Case, traffic: Traffic, rows: list[tuple[int, float, float, float, float, bool, int]]
+) -> History:
     """The history of the rows (transaction, read, queued, lock, end, ok, snapshot) that a run left behind."""
+    types = (np.int64, np.float64, np.float64, np.float64, np.float64, np.bool_, np.int64)
+    columns = list(zip(*rows, strict=True)) or [()] * len(types)
     step, read, queued, lock, end, ok, snapshot = (
-        np.array(column, dtype=dtype)
-        for column, dtype in zip(
-            zip(*rows, strict=True) if rows else [()] * 7, (np.int64, *[np.float64] * 4, np.bool_, np.int64), strict=True
-        )
+        np.array(column, dtype=kind) for column, kind in zip(columns, types, strict=True)
     )
     flows = np.repeat(np.arange(traffic.kind.size), np.diff(traffic.first))[step]
     return History(

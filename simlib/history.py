@@ -133,15 +133,17 @@ def read_parquet(path: Path) -> History:
         raise InputError(f"{path}: a Parquet file, but no simlib history") from None
     if about["format"] != FORMAT:
         raise InputError(f"{path}: history format {about['format']}; this version reads {FORMAT}")
-    columns = {name: table[name].to_numpy() for name in _COLUMNS}
-    names = {name: tuple(about[name]) for name in _NAMES}
+    columns: dict[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS}
+    names: dict[str, Any] = {name: tuple(about[name]) for name in _NAMES}
     keys = names["request_keys"]
     return History(
         **names,
         **columns,
         request=np.stack([table[f"request.{key}"].to_numpy() for key in keys], axis=1).astype(np.int32),
         initial=np.array(about["initial"], dtype=np.int32).reshape(-1, len(names["fields"])),
-        values=Values({domain: tuple(value) if isinstance(value, list) else value for domain, value in about["values"].items()}),
+        values=Values(
+            {domain: tuple(value) if isinstance(value, list) else value for domain, value in about["values"].items()}
+        ),
     )
 
 

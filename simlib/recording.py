@@ -111,7 +111,9 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except json.JSONDecodeError:
         raise InputError(f"{path}: line {number}: not valid JSON; is the recording truncated?") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError):
-        raise InputError(f"{path}: after line {number}: the file ends early or is damaged; is the recording truncated?") from None
+        raise InputError(
+            f"{path}: after line {number}: the file ends early or is damaged; is the recording truncated?"
+        ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
@@ -165,7 +167,10 @@ def read_recording(path: Path, case: Case) -> Recording:
         end=seconds("commit", "commit"),
         ok=np.array([line["ok"] for line in transactions], dtype=np.bool_),
         snapshot=np.array(
-            [row_of[line["read_rev"]] if "read_rev" in line else fresh for line, fresh in zip(transactions, previous, strict=True)],
+            [
+                row_of[line["read_rev"]] if "read_rev" in line else fresh
+                for line, fresh in zip(transactions, previous, strict=True)
+            ],
             dtype=np.int64,
         ),
         request=request,

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats

@@ -39,6 +39,13 @@ _CONTEXT_BANKS = {
     ("fresh", "request"): EFFECTIVE_FRESH,
     ("stale", None): EFFECTIVE_STALE_ALONE,
 }
+_SOURCES = (
+    "stale.X",
+    "fresh.X",
+    "request.X",
+    *(f"effective({', '.join(filter(None, of))}).X" for of in _CONTEXT_BANKS),
+    "undefined",
+)
 _SOURCE = re.compile(r"(?P<bank>\w+)\s*(?:\(\s*(?P<entry>\w+)\s*(?:,\s*(?P<request>\w+)\s*)?\))?\s*\.\s*(?P<name>\w+|\*)")
 
 
@@ -80,16 +87,14 @@ class Names:
             return LITERAL * BANK
         match = _SOURCE.fullmatch(text.strip())
         if match is None:
-            raise InputError(f"'{text}' is not a source; write stale.X, fresh.X, request.X, effective(stale, request).X or undefined")
+            raise InputError(f"'{text}' is not a source; {allowed(_SOURCES)}")
         bank, entry, request, name = match["bank"], match["entry"], match["request"], match["name"]
         if bank == "effective" and (entry, request) in _CONTEXT_BANKS:
             return _CONTEXT_BANKS[entry, request] * BANK + _index(self.effective, name, field, text)
         if bank in _ENTRY_BANKS and entry is None:
             names = self.request if bank == "request" else self.fields
             return _ENTRY_BANKS[bank] * BANK + _index(names, name, field, text)
-        raise InputError(
-            f"'{text}' is not a source; {allowed(['stale', 'fresh', 'request', 'effective(stale, request)', 'effective(fresh, request)', 'effective(stale)'])}"
-        )
+        raise InputError(f"'{text}' is not a source; {allowed(_SOURCES)}")
 
     def sources(self, value: str, field: str) -> list[int]:
         """The packed sources of a whole value, `a ?? b ?? c`."""
@@ -153,7 +158,9 @@ def spread_keys(rules: Mapping[str, Rule], fields: tuple[str, ...]) -> dict[str,
     return {name: spread[name] for name in fields if name in spread}
 
 
-def compile_program(sites: list[Mapping[str, Rule]], names: Names, context: Context, where: Callable[[int, str], str]) -> Program:
+def compile_program(
+    sites: list[Mapping[str, Rule]], names: Names, context: Context, where: Callable[[int, str], str]
+) -> Program:
     """The tables of one strategy.
 
     Args:
@@ -219,7 +226,7 @@ def request_counts(context: Context, entry: Any, request: Any) -> bool:
     """Whether the request may fill gaps of the entry's delivery context: not if both name a channel and the two differ."""
     stored = first_defined(context.conflict_entry, entry)
     asked = first_defined(context.conflict_request, request)
-    return stored == UNDEFINED or asked == UNDEFINED or stored == asked
+    return asked in (UNDEFINED, stored) or stored == UNDEFINED
 
 
 @njit(cache=True)

@@ -142,7 +142,9 @@ class _Part:
             session=np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", size)).astype(np.int64),
             gateway=gateways[(streams.uniform(f"{name}.gateway", size) * gateways.size).astype(np.int64)],
             site=np.array([case.sites.index(site) for site in sites], dtype=np.int64),
-            inherits=np.array([step - sites.index(of) if of in sites else 0 for step, of in enumerate(inherits)], dtype=np.int64),
+            inherits=np.array(
+                [step - sites.index(of) if of in sites else 0 for step, of in enumerate(inherits)], dtype=np.int64
+            ),
             times=times,
             request=np.stack([_requests(name, site, flow, size, workload, case, streams) for site in sites], axis=1),
         )

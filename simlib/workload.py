@@ -24,7 +24,9 @@ class Sessions(Strict):
 
     count: PositiveInt = Field(description="how many")
     popularity: Literal["uniform", "zipf"] = "uniform"
-    exponent: NonNegativeFloat = Field(1.0, description="of the Zipf law: the k-th session's share is proportional to k**-exponent")
+    exponent: NonNegativeFloat = Field(
+        1.0, description="of the Zipf law: the k-th session's share is proportional to k**-exponent"
+    )
     initial: list[str] = Field([], description="fields that every session has from the start")
 
 
@@ -34,7 +36,9 @@ class Store(Strict):
     gateways: PositiveInt = Field(1, description="processes that share the file, each with its own cache and FIFO queue")
     cache_ttl: NonNegativeFloat = Field(45.0, description="a cached copy is used this long while the file's mtime is unchanged")
     mtime_tick: NonNegativeFloat = Field(0.004, description="the resolution of the file's mtime; 0 is exact")
-    lock_poll: NonNegativeFloat = Field(0.05, description="a process that finds the lock file taken waits this long times the attempt")
+    lock_poll: NonNegativeFloat = Field(
+        0.05, description="a process that finds the lock file taken waits this long times the attempt"
+    )
     lock_poll_max: PositiveFloat = Field(1.0, description="but no longer than this")
     lock_timeout: PositiveFloat = Field(10.0, description="and gives up after this; the write then fails loudly")
 
@@ -79,7 +83,9 @@ def _short_arrivals(data: Any) -> Any:
     return {"kind": data} if isinstance(data, str) else data
 
 
-Arrivals = Annotated[Annotated[Poisson | Bursty | Periodic | Diurnal | Recorded, Field(discriminator="kind")], BeforeValidator(_short_arrivals)]
+Arrivals = Annotated[
+    Annotated[Poisson | Bursty | Periodic | Diurnal | Recorded, Field(discriminator="kind")], BeforeValidator(_short_arrivals)
+]
 
 
 class Ask(Strict):
@@ -96,7 +102,9 @@ class Flow(Strict):
     rate: NonNegativeFloat = Field(description="per second, all sessions together")
     arrivals: Arrivals = Poisson()
     gateways: list[NonNegativeInt] = Field([], description="the processes it may arrive at, by number; none named: any")
-    steps: dict[str, list[Ask]] = Field(min_length=1, description="write site -> shapes of its request, in the order they happen")
+    steps: dict[str, list[Ask]] = Field(
+        min_length=1, description="write site -> shapes of its request, in the order they happen"
+    )
 
 
 class Times(Strict):
@@ -118,7 +126,9 @@ class Workload(Strict):
     replicates: PositiveInt = 20
     sessions: Sessions
     store: Store = Store()
-    values: dict[str, PositiveInt | Literal["many"] | list[str]] = Field(description="domain -> its values, or how many there are")
+    values: dict[str, PositiveInt | Literal["many"] | list[str]] = Field(
+        description="domain -> its values, or how many there are"
+    )
     traffic: dict[str, Flow] = Field(min_length=1)
     times: dict[str, Times]
 
@@ -130,7 +140,9 @@ class Workload(Strict):
         for name, flow in self.traffic.items():
             for gateway in flow.gateways:
                 if gateway >= self.store.gateways:
-                    raise ValueError(f"traffic.{name}.gateways: {gateway} is not there; allowed: 0 to {self.store.gateways - 1}")
+                    raise ValueError(
+                        f"traffic.{name}.gateways: {gateway} is not there; allowed: 0 to {self.store.gateways - 1}"
+                    )
         return self
 
     def domain_size(self, domain: str) -> int:
@@ -151,7 +163,9 @@ class Workload(Strict):
                 inherits = case.snapshots[case.sites.index(site)]
                 earlier = list(flow.steps)[: list(flow.steps).index(site)]
                 if inherits not in ("own", "in_lock", "none", *earlier):
-                    raise InputError(f"{place}.{site}: inherits the snapshot of {inherits}, which is no earlier step of this flow")
+                    raise InputError(
+                        f"{place}.{site}: inherits the snapshot of {inherits}, which is no earlier step of this flow"
+                    )
                 for key in (key for ask in asks for key in (*ask.ask, *ask.clear)):
                     _check(f"{place}.{site}", key, case.request)
                     _check(f"{source}: values (needed by {name}.{site}, {key})", case.domains[key], tuple(self.values))

@@ -1,0 +1,362 @@
+"""The fix-impact study: one experiment and one recording, and the sections of the report that say what they mean."""
+
+import math
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from simlib import charts
+from simlib.case import Case, Noticed, load_case
+from simlib.counterfactual import Counterfactual, counterfactual
+from simlib.diagram import sequence
+from simlib.errors import InputError
+from simlib.estimate import Difference
+from simlib.experiment import ENGINE, Result, find_example, run
+from simlib.page import Figure, Html, bullets, marked, milliseconds, paragraphs, percent, points, seconds, table_html, two_lines
+from simlib.recording import Recording, find_recording, read_recording
+from simlib.replay import KIND_MEANINGS, KINDS
+from simlib.traffic import Ints
+from simlib.workload import Workload, load_workload
+
+ASSUMPTIONS = (
+    "A transaction reads, prepares, queues, takes the lock, holds it, commits. The lock is per store file and first come, "
+    "first served within a process; across processes it is a polled lock file.",
+    "The event loop of a gateway is not modelled: its own computing delays nothing else. Windows are a little too narrow.",
+    "Runs of one session may overlap. Upstream holds a second run of a session back; then the two do not write over each "
+    "other, and clobbers between runs are overstated here.",
+    "The rates and the mix are the workload's; times are independent of each other and of the load. The workload file says "
+    "what was measured and what was chosen.",
+    "A strategy changes when the lock is held (its `in_lock` sites), and nothing else about the traffic: nobody sends a "
+    "message again because a reply went astray.",
+    "Two values that happen to be equal cannot clobber each other: a small domain hides clobbers, as it does in life.",
+    "Intervals are for one comparison each, at 95 %, from replicate totals; nothing is corrected for comparing several.",
+)
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What the fix-impact report is made of; each method below is one section.
+
+    Attributes:
+        result: the simulated strategies.
+        counter: the same strategies on a recorded timeline; None if no recording was asked for.
+        overrides: the `--set` values that the workload was loaded with.
+        workload_name, case_name, recording_name: as the user gave them, for the command that reproduces the report.
+    """
+
+    result: Result
+    counter: Counterfactual | None
+    overrides: tuple[str, ...]
+    workload_name: str
+    case_name: str
+    recording_name: str
+
+    @property
+    def case(self) -> Case:
+        """The case in question."""
+        return self.result.case
+
+    def heading(self) -> Html:
+        """The title, and what was asked."""
+        model = self.result.workload
+        return Html(
+            f"<h1>{marked(self.case.title)}</h1>"
+            + paragraphs(
+                f"What each patch strategy does under the workload `{model.workload}`: {model.about}. A **clobber** is a field "
+                "where the committed value differs from what a serial execution would have written."
+            ).text
+        )
+
+    def verdict(self) -> Html:
+        """The findings in plain words with numbers."""
+        result, baseline = self.result, self.result.baseline
+        rate = result.clobber_rate(baseline)
+        safe = [name for name in result.strategies if result.clobber_rate(name).estimate == 0]
+        lead = (
+            f"No clobber was seen with {_names(safe)}; every other strategy clobbers."
+            if safe
+            else "Every strategy here clobbers."
+            if len(result.strategies) > 1
+            else ""
+        )
+        first = (
+            f"{lead} `{baseline}` clobbers at least one field in **{charts.rate_text(rate)}** of agent turns, some "
+            f"{result.clobbered_turns_per_day(baseline):,.0f} turns a day at this traffic, and "
+            f"{charts.rate_text(result.lost_write_rate(baseline))} of what people and channels set is lost."
+        )
+        lines = [self._verdict_on(name) for name in result.strategies if name != baseline]
+        return Html(
+            f'<div class="verdict">{paragraphs(first).text}{bullets(lines).text}{paragraphs(self._not_exercised()).text}</div>'
+        )
+
+    def _verdict_on(self, name: str) -> str:
+        result = self.result
+        rate, difference = result.clobber_rate(name), result.difference(name)
+        assert difference is not None
+        if rate.estimate == 0:
+            bound = charts.rate_text(rate).removeprefix("0 ")
+            return f"`{name}`: no clobber in {rate.exposures.sum():,.0f} turns {bound}."
+        text = f"`{name}`: {charts.rate_text(rate)}; {_compared(difference, result.baseline)}."
+        if sites := self._sites_left(name):
+            text += f" What clobbers: {sites}."
+        plain, racing = result.by_race(name)
+        if plain:
+            fields = result.clobbers(name)[..., 0].sum(axis=(0, 2))
+            named = _names([field for field, count in zip(self.case.fields, fields, strict=True) if count])
+            text += f" {percent(plain / (plain + racing))} of its clobbered fields need no race at all: {named}."
+        return text
+
+    def _sites_left(self, name: str) -> str:
+        counts = self.result.by_site(name)
+        order = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
+        return ", ".join(f"`{self.case.sites[number]}` {percent(counts[number] / counts.sum())}" for number in order)
+
+    def _not_exercised(self) -> str:
+        """The sites of agent turns that this workload leaves out: what it cannot speak of."""
+        used = {site for flow in self.result.workload.traffic.values() for site in flow.steps}
+        missing = [
+            site for site, role in zip(self.case.sites, self.case.roles, strict=True) if role == "turn" and site not in used
+        ]
+        if not missing:
+            return ""
+        return (
+            f"**Not in this workload**: {_names(missing)}. A strategy that is clean here may still clobber there; compare a "
+            "workload that has them."
+        )
+
+    def strategies(self) -> Html:
+        """The strategies in one table: safety and price side by side."""
+        result, rows = self.result, []
+        for name in result.strategies:
+            difference = result.difference(name)
+            price = result.price(name)
+            median, standing = result.stood(name)
+            rows.append(
+                {
+                    "strategy": Html(f"{marked(f'`{name}`')}<br>{marked(self.case.strategy(name).title)}"),
+                    "clobber rate": two_lines(charts.rate_text(result.clobber_rate(name))),
+                    f"against {result.baseline}": "baseline" if difference is None else two_lines(charts.rate_text(difference)),
+                    "lost writes": two_lines(charts.rate_text(result.lost_write_rate(name))),
+                    **{
+                        noticed.title: two_lines(charts.rate_text(result.noticed_rate(name, noticed)))
+                        for noticed in self._noticed()
+                    },
+                    "wrong value stood": "n/a" if math.isnan(standing) else seconds(median),
+                    "lock held, mean": milliseconds(price["hold_mean"]),
+                    "wait, p99": milliseconds(price["wait_p99"]),
+                }
+            )
+        notes = ["Small print under a rate: its 95 % interval. How long a wrong value stood is a median."]
+        notes += [f"**{noticed.title}**: {noticed.about}." for noticed in self._noticed()]
+        ended = [f"`{name}` {percent(result.stood(name)[1])}" for name in result.strategies if result.stood(name)[1] > 0]
+        notes += [f"Wrong values that still stood when the replicate ended: {', '.join(ended)}."] if ended else []
+        return Html(table_html(pd.DataFrame(rows)) + paragraphs(*notes).text)
+
+    def _noticed(self) -> list[Noticed]:
+        return [
+            noticed for noticed in self.case.noticed if self.result.noticed_rate(self.result.baseline, noticed).exposures.any()
+        ]
+
+    def rates(self) -> Figure:
+        """Clobber rate by strategy."""
+        return charts.clobber_rates(self.result)
+
+    def fields(self) -> Figure:
+        """Clobbers by field and kind."""
+        return charts.by_field_and_kind(self.result)
+
+    def kinds(self) -> Html:
+        """What the kinds mean."""
+        return bullets([f"**{kind}**: {KIND_MEANINGS[kind]}." for kind in KINDS])
+
+    def sites(self) -> Figure:
+        """Clobbers by write site."""
+        return charts.by_site(self.result)
+
+    def why(self) -> Html:
+        """For each strategy that clobbers: what its author meant, and how each write site fails."""
+        lines = []
+        for name in self.result.strategies:
+            counts = self.result.clobbers(name)
+            if counts.any():
+                fails = "; ".join(
+                    self._site_kinds(site, counts[number])
+                    for number, site in enumerate(self.case.sites)
+                    if counts[number].any()
+                )
+                lines.append(f"`{name}`: {self.case.strategy(name).about} Seen here: {fails}.")
+        return bullets(lines)
+
+    def _site_kinds(self, site: str, counts: Ints) -> str:
+        """`handler` 12 reverted, 3 erased with no race, from (fields, kinds, 2)."""
+        named = [
+            f"{int(counts[:, kind, racing].sum()):,} {KINDS[kind]}{'' if racing else ' with no race'}"
+            for kind in range(len(KINDS))
+            for racing in (1, 0)
+            if counts[:, kind, racing].any()
+        ]
+        return f"`{site}` {', '.join(named)}"
+
+    def example(self) -> Figure | Html:
+        """One clobber of the baseline from this run, drawn; of another strategy if the baseline has none."""
+        for name in (self.result.baseline, *self.result.strategies):
+            example = find_example(self.result, name)
+            if example:
+                return sequence(self.case, *example)
+        return paragraphs("No strategy clobbered anything in this run, so there is nothing to draw.")
+
+    def price(self) -> Figure:
+        """Lock wait and hold."""
+        return charts.price(self.result)
+
+    def recorded(self) -> Figure | Html:
+        """The counterfactual on the recording."""
+        return charts.counterfactual(self.counter) if self.counter else paragraphs("No recording was asked for.")
+
+    def rules(self) -> Html:
+        """What each strategy writes, for the sites where strategies differ; equal columns and equal rows stand once."""
+        pieces = []
+        for site in self.case.sites:
+            tables = {name: self.case.strategy(name).rules[site] for name in self.result.strategies}
+            columns = _grouped({name: str(rules) for name, rules in tables.items()})
+            if len(columns) == 1:
+                continue
+            fields = [field for field in self.case.fields if any(field in rules for rules in tables.values())]
+            cells = {field: [_rule(tables[names[0]].get(field)) for names in columns] for field in fields}
+            rows = [[_names(group), *cells[group[0]]] for group in _grouped({field: str(row) for field, row in cells.items()})]
+            table = pd.DataFrame(rows, columns=["field", *(", ".join(names) for names in columns)]).map(
+                lambda text: Html(marked(text))
+            )
+            pieces.append(f"<p>Write site {marked(f'`{site}`')}:</p>{table_html(table)}")
+        sources = bullets([f"`{name}`: {self.case.strategy(name).source}." for name in self.result.strategies])
+        note = "`*` is the field's own name. An en dash: the key is absent from the patch, so the fresh value stays."
+        return Html(sources.text + "".join(pieces) + paragraphs(note).text)
+
+    def method(self) -> Html:
+        """How it was computed, on which assumptions, and the command that does it again."""
+        result, model = self.result, self.result.workload
+        timelines = len({self.case.strategy(name).in_lock for name in result.strategies})
+        facts = [
+            f"{len(result.replicates)} replicates of {model.duration:g} s each, seed {result.seed}, engine {ENGINE}: "
+            f"{result.transactions:,} transactions on {timelines} timelines.",
+            "Strategies that compute in the same place are judged on the very same timelines; the others on timelines with the "
+            "same draws. Differences are paired by replicate.",
+            "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is given "
+            "the 95 % upper bound of that many turns, divided by the clustering that the baseline shows.",
+            f"simlib {version('simlib')}, Python {platform.python_version()}, "
+            f"simpy {version('simpy')}, numpy {version('numpy')}.",
+        ]
+        return Html(
+            bullets(facts).text
+            + f"<pre>{self._command()}</pre>"
+            + "<p>Assumptions:</p>"
+            + bullets(ASSUMPTIONS).text
+            + f"<details><summary>The workload</summary><pre>{_escaped_yaml(model)}</pre></details>"
+        )
+
+    def _command(self) -> str:
+        result = self.result
+        words = [
+            "simlib",
+            "report",
+            self.workload_name,
+            "--seed",
+            str(result.seed),
+            "--replicates",
+            str(len(result.replicates)),
+        ]
+        for override in self.overrides:
+            words += ["--set", override]
+        if self.case_name:
+            words += ["--case", self.case_name]
+        if set(result.strategies) != set(self.case.strategies):
+            words += [word for name in result.strategies for word in ("--strategy", name)]
+        if self.recording_name:
+            words += ["--recording", self.recording_name]
+        return marked(shlex.join(words))
+
+
+def study(
+    workload: str,
+    *,
+    case: str = "",
+    seed: int = 1,
+    replicates: int = 0,
+    strategies: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    recording: str = "",
+) -> Impact:
+    """Run the experiment and the counterfactual that a fix-impact report shows.
+
+    Args:
+        workload: name or path.
+        case: name or path; the workload's own if empty.
+        seed: root of the random streams.
+        replicates: the workload's own number if 0.
+        strategies: names; all of the case if empty.
+        overrides: `key.key=value` for the workload.
+        recording: name or path; no counterfactual if empty.
+
+    Raises:
+        InputError: anything in the input that does not fit.
+    """
+    model, compiled, recorded = check_input(workload, case, seed, replicates, strategies, overrides, recording)
+    counter = counterfactual(compiled, recorded, strategies) if recorded else None
+    result = run(model, compiled, strategies, seed=seed, replicates=replicates or None)
+    return Impact(result, counter, tuple(overrides), workload, case, recording)
+
+
+def check_input(
+    workload: str, case: str, seed: int, replicates: int, strategies: Sequence[str], overrides: Sequence[str], recording: str
+) -> tuple[Workload, Case, Recording | None]:
+    """Load what a study needs, without running anything; arguments as of `study`.
+
+    Raises:
+        InputError: anything in the input that does not fit.
+    """
+    for label, value in (("seed", seed), ("replicates", replicates)):
+        if value < 0:
+            raise InputError(f"{label}: {value} is too small; allowed: 0 or more")
+    model = load_workload(workload, overrides)
+    compiled = load_case(case or model.case)
+    model.check_case(compiled, workload)
+    for name in strategies:
+        compiled.strategy(name)
+    return model, compiled, read_recording(find_recording(recording), compiled) if recording else None
+
+
+def _compared(difference: Difference, baseline: str) -> str:
+    interval = difference.interval()
+    if interval is None:
+        return f"{points(difference.estimate)} against `{baseline}`, with too few replicates for an interval"
+    if interval.low <= 0 <= interval.high:
+        return f"no difference to `{baseline}` that this experiment can tell ({charts.rate_text(difference)})"
+    return f"{'more' if difference.estimate > 0 else 'fewer'} than `{baseline}` by {charts.rate_text(difference).lstrip('+−')}"
+
+
+def _names(names: Sequence[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def _grouped(keys: Mapping[str, str]) -> list[list[str]]:
+    """Names with equal keys together, in the order in which they first come."""
+    groups: dict[str, list[str]] = {}
+    for name, key in keys.items():
+        groups.setdefault(key, []).append(name)
+    return list(groups.values())
+
+
+def _rule(rule: object) -> str:
+    return "–" if rule is None else f"`{rule}`"
+
+
+def _escaped_yaml(model: Workload) -> str:
+    return escape(yaml.safe_dump(model.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=110))
