@@ -248,8 +248,8 @@ class Impact:
             f"{result.transactions:,} transactions on {timelines} timelines.",
             "Strategies that compute in the same place are judged on the very same timelines; the others on timelines with the "
             "same draws. Differences are paired by replicate.",
-            "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is given "
-            "the 95 % upper bound of that many turns, divided by the clustering that the baseline shows.",
+            "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is "
+            "given the 95 % upper bound of that many turns, divided by the clustering that the baseline shows.",
             f"simlib {version('simlib')}, Python {platform.python_version()}, "
             f"simpy {version('simpy')}, numpy {version('numpy')}.",
         ]
