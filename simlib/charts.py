@@ -317,7 +317,7 @@ def _rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _percent_axis(axes: Axes, high: float) -> None:
-    top = (high or 0.001) * 1.45  # room for the numbers beside the marks
+    top = (high if high > 0 else 0.001) * 1.45  # room for the numbers beside the marks; there may be no number at all
     axes.set_xlim(-0.01 * top, top)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
 

@@ -10,12 +10,16 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from simlib.errors import RunError, SimlibError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -275,33 +279,35 @@ def _complain(message: str) -> None:
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    status = 0
     try:
-        app(standalone_mode=False)
-    except typer.Exit as error:
-        status = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted")
-        status = 130
+        status = app(standalone_mode=False) or 0  # typer returns the status of its own exits, 130 for Ctrl-C among them
     except Exception as error:
         if os.environ.get("SIMLIB_DEBUG"):
             traceback.print_exc()
         status = _status(error)
+    if status == INTERRUPTED:
+        _complain("interrupted")
     sys.exit(status)
 
 
 def _status(error: Exception) -> int:
     """Say what went wrong in one line; returns the exit status."""
-    import click
-
     if isinstance(error, SimlibError):
         _complain(str(error))
         return error.exit_status
-    if isinstance(error, click.ClickException):
-        _complain(error.format_message().replace("\n", " "))
+    if isinstance(error, TyperException):
+        message = str(getattr(error, "format_message", error.__str__)()).replace("\n", " ")
+        _complain(message + _given(error))
         return 2
     if isinstance(error, OSError):
         _complain(f"{error.filename or 'output'}: {error.strerror or error}")
         return 1
     _complain(f"{type(error).__name__}: {error} (this is a bug in simlib; --debug before the command shows where)")
     return 1
+
+
+def _given(error: TyperException) -> str:
+    """The value of the option that typer refused; its own message leaves that out."""
+    options = getattr(getattr(error, "param", None), "opts", [])
+    values = [value for option, value in pairwise(sys.argv) if option in options]
+    return f" (got {values[-1]!r})" if values else ""

@@ -1,0 +1,59 @@
+"""What the README, the help and the package's face say is what there is."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import simlib
+from simlib.cli import app
+from simlib.files import ROOT
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith(".venv/bin/simlib")]
+
+
+def test_the_face_of_the_package_is_small_and_pinned():
+    assert simlib.__all__ == [
+        "History", "InputError", "RunError", "SimlibError", "counterfactual",
+        "load_case", "load_workload", "read_recording", "replay", "run",
+    ]  # fmt: skip
+    assert all(getattr(simlib, name).__doc__ for name in simlib.__all__)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_works(command, tmp_path):
+    arguments = shlex.split(command)[1:]
+    if arguments[0] in ("run", "report"):  # the same command with little work
+        arguments += ["--replicates", "2", "--set", "duration=10"]
+    if arguments[0] == "report":
+        arguments[arguments.index("--out") + 1] = str(tmp_path)
+    done = subprocess.run([sys.executable, "-m", "simlib", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_readme_names_every_command_and_every_make_target_exists():
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert names == {shlex.split(command)[1] for command in COMMANDS}
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"make ([a-z-]+)", README)) <= targets
+
+
+def test_help_does_not_import_what_is_heavy():
+    code = "import sys, simlib.cli; sys.exit(bool({'numba', 'numpy', 'pandas', 'matplotlib', 'papermill'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_committed_file_names_a_package_index_or_a_local_path():
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert "--index" not in lock
+    assert "--find-links" not in lock
+
+
+def test_every_module_says_what_it_is_for():
+    for path in (ROOT / "simlib").glob("*.py"):
+        assert path.read_text().startswith('"""'), path
