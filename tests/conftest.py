@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, settings
 
 from simlib.errors import InputError
 
-settings.register_profile("ours", max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "ours", max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("ours")
 
 

@@ -142,7 +142,8 @@ class Oracle:
                 number = self.standing.pop(place)
                 self.clobbers[number] = Clobber(**{**vars(self.clobbers[number]), "until": time})
             if clobbers:
-                victim = step.who if sets else self.author.get(place)
+                kept = right.get(field) == fresh.get(field)
+                victim = step.who if sets else self.author.get(place) if kept else None
                 if victim:
                     self.lost[victim] = self.lost.get(victim, 0) + 1
                 self.standing[place] = len(self.clobbers)
