@@ -130,7 +130,8 @@ def read_parquet(path: Path) -> History:
         InputError: the file cannot be read, or is not a history.
     """
     try:
-        table = pq.read_table(path)
+        with path.open("rb") as file:  # a directory would be read as a data set of many files
+            table = pq.read_table(file)
         about: dict[str, Any] = json.loads((table.schema.metadata or {})[b"simlib"])
     except (KeyError, json.JSONDecodeError):
         raise InputError(f"{path}: a Parquet file, but no simlib history") from None
