@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from simlib.errors import InputError
 
 settings.register_profile(
-    "ours", max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "ours", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ours")
 

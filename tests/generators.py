@@ -101,7 +101,7 @@ def workloads(draw: st.DrawFn) -> Workload:
             "mtime_tick": draw(st.sampled_from([0.0, 0.004, 2.0])),
             "lock_timeout": draw(st.sampled_from([0.2, 10.0])),
         },
-        "values": {domain: 2 for domain in CASE.domains.values()},
+        "values": dict.fromkeys(CASE.domains.values(), 2),
         "traffic": {name: one_flow() for name in draw(st.sampled_from([["one"], ["one", "two"], ["one", "two", "three"]]))},
         "times": {
             site: {"after": draw(DURATIONS), "prepare": draw(DURATIONS), "compute": 0.005, "hold": draw(DURATIONS)}

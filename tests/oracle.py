@@ -59,7 +59,7 @@ def handler(strategy: str, stale: Entry, fresh: Entry, request: Request) -> Writ
     listed = [field for field in DELIVERY if (strategy, field) != ("replace", "lastThreadId")]
     patch |= {field: either(context[DELIVERY[field]], old[field]) for field in listed}
     dropped = [field for field in FIELDS if field not in patch] if strategy == "replace" else []
-    return patch | {field: (UNDEFINED, False) for field in dropped}
+    return patch | dict.fromkeys(dropped, (UNDEFINED, False))
 
 
 def run(strategy: str, stale: Entry, fresh: Entry, request: Request) -> Written:
