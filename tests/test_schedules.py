@@ -28,6 +28,15 @@ def test_resurrected_a_cleared_value_comes_back(strategy):
     ]
 
 
+def test_reverted_not_resurrected_when_the_old_value_was_never_in_that_field():
+    # lastChannel falls back to the entry's channel, here to the stale one.
+    schedule = [read("handler"), commit("patch", channel="discord"), commit("handler")]
+    assert clobbers_of("after-19328", schedule, {"channel": "telegram"}) == [
+        Clobber("lastChannel", "reverted", True, "handler", None, "telegram", "discord"),
+        Clobber("channel", "reverted", True, "handler", "patch", "telegram", "discord"),
+    ]
+
+
 @pytest.mark.parametrize("strategy", STALE_LABEL)
 def test_overtaken_the_requests_channel_lands_on_one_that_appeared_meanwhile(strategy):
     schedule = [read("handler"), commit("patch", channel="discord"), commit("handler", channel="telegram")]

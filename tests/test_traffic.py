@@ -116,6 +116,23 @@ def test_streams_differ_by_seed_replicate_and_name_and_begin_alike_whatever_thei
     assert ((first > 0) & (first < 1)).all()
 
 
+def test_no_two_quantities_share_their_draws():
+    any_time = "{dist: exponential, mean: 1}"
+    overrides = [
+        f"times.{site}={{after: {any_time}, prepare: {any_time}, compute: {any_time}, hold: {any_time}}}" for site in CASE.sites
+    ]
+    traffic = draw(
+        load_workload("busy-team", ["duration=4000", "store.gateways=5", "values.channel=9", *overrides]), CASE, 7, 0
+    )
+    turn = columns(traffic, "turn")
+    size = turn["session"].size
+    gaps = np.diff(turn.pop("arrive"), prepend=0.0)
+    drawn = {"gaps": gaps} | {name: column for name, column in turn.items() if column.std() > 0 and column.min() >= 0}
+    assert len(drawn) == 3 + 3 * 4 - 1  # gaps, session, gateway; a first step has no `after`
+    correlation = np.corrcoef(np.stack(list(drawn.values()))) - np.eye(len(drawn))
+    assert np.abs(correlation).max() < 5 / np.sqrt(size)
+
+
 # ---- against theory --------------------------------------------------------------------------------------------------------
 
 ARRIVALS = {
