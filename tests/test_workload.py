@@ -8,7 +8,8 @@ from simlib.files import DATA, parse_yaml, shipped_names
 from simlib.traffic import draw
 from simlib.workload import MANY, load_workload
 
-SHIPPED = ["busy-team", "channel-hop", "handler-only", "multi-process", "quiet", "spawn-storm"]
+SHIPPED = shipped_names("workloads")
+THE_SIX = {"quiet", "busy-team", "channel-hop", "spawn-storm", "multi-process", "handler-only"}
 FILE = DATA / "workloads" / "handler-only.yaml"
 
 
@@ -23,8 +24,8 @@ def test_a_shipped_workload_loads_fits_its_case_and_can_be_drawn(name):
     assert traffic.kinds == tuple(workload.traffic)
 
 
-def test_the_shipped_workloads_are_these_six():
-    assert shipped_names("workloads") == SHIPPED
+def test_the_six_workloads_of_the_design_are_shipped():
+    assert set(SHIPPED) >= THE_SIX
 
 
 def test_a_workload_is_found_by_name_or_by_path(refused):
