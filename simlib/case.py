@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, Tag, model_validator
+from pydantic import Discriminator as ByKey
 
 from simlib.errors import InputError, allowed
 from simlib.files import Strict, find, load_yaml, validated
@@ -55,6 +56,17 @@ def _short_rule(data: Any) -> Any:
 RuleTable = dict[str, Annotated[RuleModel, BeforeValidator(_short_rule)]]
 
 
+def _kind_of_site(data: Any) -> str:
+    return "rules" if isinstance(data, dict) else "word"
+
+
+SiteRules = Annotated[
+    Annotated[Literal["reference"], Tag("word")] | Annotated[RuleTable, Tag("rules")],
+    ByKey(_kind_of_site),
+]
+"""A table of rules, or the word `reference`."""
+
+
 class ConflictModel(Strict):
     """Two values; if both are defined and differ, the request's part of the context is not used."""
 
@@ -84,7 +96,7 @@ class StrategyModel(Strict):
     source: str = ""
     about: str = ""
     in_lock: list[str] = []
-    sites: Mapping[str, Literal["reference"] | RuleTable]
+    sites: Mapping[str, SiteRules]
 
 
 class NoticedModel(Strict):
@@ -246,7 +258,8 @@ def compile_case(model: CaseModel, source: str) -> Case:
         )
 
     reference = strategy(REFERENCE, StrategyModel(title="serial execution", sites=dict.fromkeys(sites, REFERENCE)))
-    if np.isin(reference.program.sources // BANK, [STALE, EFFECTIVE_STALE, EFFECTIVE_STALE_ALONE]).any():
+    used = np.append(reference.program.sources, reference.program.unless)
+    if np.isin(used // BANK, [STALE, EFFECTIVE_STALE, EFFECTIVE_STALE_ALONE]).any():
         sources = allowed(["fresh", "request", "effective(fresh, request)"])
         raise InputError(f"{source}: reference: a serial execution has no stale entry; {sources}")
     return Case(
@@ -291,10 +304,12 @@ def _context(model: EffectiveModel, names: Names, source: str) -> Context:
         try:
             packed = names.sources(value.replace("entry.", "fresh."), "") if value else []
         except InputError as error:
-            raise InputError(f"{source}: effective.{place}: {error}") from None
+            raise InputError(f"{source}: effective.{place}: {str(error).replace('fresh.', 'entry.')}") from None
         banks = [number // BANK for number in packed]
-        if banks != sorted(banks) or set(banks) - {FRESH, REQUEST}:
-            raise InputError(f"{source}: effective.{place}: '{value}' must be entry sources, then request sources")
+        wanted = {"conflict.entry": [FRESH], "conflict.request": [REQUEST]}.get(place, [FRESH, REQUEST])
+        if banks != sorted(banks) or not set(banks) <= set(wanted):
+            sides = ", then ".join("entry sources" if bank == FRESH else "request sources" for bank in wanted)
+            raise InputError(f"{source}: effective.{place}: '{value}' must be {sides}")
         return [number % BANK for number in packed if number // BANK == FRESH], [
             number % BANK for number in packed if number // BANK == REQUEST
         ]

@@ -85,10 +85,10 @@ class History:
         return int(self.site.size)
 
     def check(self, case: Case) -> None:
-        """Refuse a history that is not of this case.
+        """Refuse a history that is not of this case, or that shows a transaction what it cannot have seen.
 
         Raises:
-            InputError: fields, request keys or sites differ.
+            InputError: fields, request keys or sites differ; a snapshot is not an earlier commit of the same session.
         """
         for name, ours, theirs in [
             ("fields", self.fields, case.fields),
@@ -97,6 +97,11 @@ class History:
         ]:
             if ours != theirs:
                 raise InputError(f"the history's {name} are {', '.join(ours)}; case {case.name} has {', '.join(theirs)}")
+        rows = np.flatnonzero(self.snapshot >= 0)
+        seen = np.minimum(self.snapshot[rows], rows)
+        possible = (seen < rows) & self.ok[seen] & (self.session[seen] == self.session[rows])
+        for row in rows[~possible][:1]:
+            raise InputError(f"row {row} of the history: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session")
 
 
 _COLUMNS = ("flow", "kind", "site", "session", "gateway", "read", "queued", "lock", "end", "ok", "snapshot")
@@ -125,12 +130,13 @@ def read_parquet(path: Path) -> History:
         InputError: the file cannot be read, or is not a history.
     """
     try:
-        table = pq.read_table(path)
+        with path.open("rb") as file:  # a directory would be read as a data set of many files
+            table = pq.read_table(file)
         about: dict[str, Any] = json.loads((table.schema.metadata or {})[b"simlib"])
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    except KeyError:
+    except (KeyError, json.JSONDecodeError):
         raise InputError(f"{path}: a Parquet file, but no simlib history") from None
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     if about["format"] != FORMAT:
         raise InputError(f"{path}: history format {about['format']}; this version reads {FORMAT}")
     columns: dict[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS}

@@ -7,7 +7,7 @@ milliseconds there and in seconds here.
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,13 @@ from simlib.traffic import Codes
 FLOWS = {"agent": ("turn", "handler"), "patch": ("patch", "patch")}
 """What a recording calls a transaction -> the kind of its flow, and its write site."""
 
-_NEEDED = ("id", "proc", "session", "kind", "request", "arrive", "lock", "fresh", "fresh_rev", "written", "commit", "ok")
-_MORE_FOR_AGENT = ("read", "read_rev", "stale", "serial")
+_HEADER = {"build": str, "rule": str, "fields": list, "sessions": int}
+_NEEDED: dict[str, type] = {
+    "id": int, "proc": int, "session": int, "kind": str, "request": dict, "arrive": float, "lock": float, "fresh": dict,
+    "fresh_rev": int, "written": dict, "commit": float, "ok": bool,
+}  # fmt: skip
+_MORE_FOR_AGENT: dict[str, type] = {"read": float, "read_rev": int, "stale": dict, "serial": dict}
+_TYPES = {str: "text", list: "a list", int: "a whole number", float: "a number", dict: "an object", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -128,14 +133,14 @@ def read_recording(path: Path, case: Case) -> Recording:
     _, header = next(lines, (0, {}))
     if header.get("recording") != 1:
         raise InputError(f"{path}: line 1: not a store recording (no header with 'recording': 1)")
-    for key in ("build", "rule", "fields", "sessions"):
-        if key not in header:
-            raise InputError(f"{path}: line 1: the header has no '{key}'")
-    case.strategy(header["rule"])
+    _check_keys(header, _HEADER, f"{path}: line 1")
+    if header["rule"] not in case.strategies:
+        raise InputError(f"{path}: line 1: rule '{header['rule']}' is not in case {case.name}; {allowed(list(case.strategies))}")
     transactions = []
     for number, line in lines:
         _check_line(line, f"{path}: line {number}", header)
         transactions.append(line)
+    _check_ids(transactions, path)
     # Lock and commit order agree, as the lock is exclusive; failed transactions come where they ended.
     transactions.sort(key=lambda line: line["commit"])
     coder = _Coder(case, str(path))
@@ -191,14 +196,31 @@ def read_recording(path: Path, case: Case) -> Recording:
 
 
 def _check_line(line: dict[str, Any], place: str, header: dict[str, Any]) -> None:
-    needed = _NEEDED + (_MORE_FOR_AGENT if line.get("kind") == "agent" else ())
-    for key in needed:
-        if key not in line:
-            raise InputError(f"{place}: no '{key}'; a transaction needs {', '.join(needed)}")
+    _check_keys(line, _NEEDED | (_MORE_FOR_AGENT if line.get("kind") == "agent" else {}), place)
     if line["kind"] not in FLOWS:
         raise InputError(f"{place}: kind '{line['kind']}' is not known; {allowed(list(FLOWS))}")
     if not 0 <= line["session"] < header["sessions"]:
         raise InputError(f"{place}: session {line['session']} is not there; allowed: 0 to {header['sessions'] - 1}")
+
+
+def _check_keys(line: dict[str, Any], needed: Mapping[str, type], place: str) -> None:
+    for key, kind in needed.items():
+        if key not in line:
+            raise InputError(f"{place}: no '{key}'; needed: {', '.join(needed)}")
+        # In Python a bool is an int, and in JSON 1 is a float.
+        if isinstance(line[key], bool) != (kind is bool) or not isinstance(line[key], int | float if kind is float else kind):
+            raise InputError(f"{place}: {key}: {line[key]!r} is not {_TYPES[kind]}")
+
+
+def _check_ids(transactions: list[dict[str, Any]], path: Path) -> None:
+    ids = {line["id"] for line in transactions}
+    if len(ids) < len(transactions) or -1 in ids:
+        raise InputError(f"{path}: an id stands twice, or is -1, which means none")
+    known = ids | {-1}
+    for line in transactions:
+        for key in ("fresh_rev", "read_rev"):
+            if line.get(key, -1) not in known:
+                raise InputError(f"{path}: transaction {line['id']}: {key} {line[key]} is the id of no transaction")
 
 
 class _Coder:
@@ -242,9 +264,10 @@ def check(case: Case, recording: Recording) -> Check:
         for row, field in zip(*np.nonzero(recorded), strict=True)
     }
     mismatches = [_entry_mismatch(case, recording, outcomes, int(row)) for row in np.flatnonzero(ok & ~equal)[:10]]
-    for row, field in sorted(place for place, _ in set(found.items()) ^ set(wanted.items())):
-        where = "recording" if (row, field) in wanted else "replay"
-        mismatches.append(f"transaction {recording.ids[row]}: {case.fields[field]} clobbered in the {where} only")
+    for row, field in sorted({place for place, _ in set(found.items()) ^ set(wanted.items())}):
+        both = (row, field) in wanted and (row, field) in found
+        where = "both, with other values" if both else "the recording only" if (row, field) in wanted else "the replay only"
+        mismatches.append(f"transaction {recording.ids[row]}: {case.fields[field]} clobbered in {where}")
     return Check(
         committed=int(ok.sum()),
         entries_reproduced=int(equal.sum()),

@@ -155,7 +155,8 @@ def _walk(
             if not compared_serially:
                 evaluate(program, place, fresh, fresh, wants, serial, unused)
                 compared_serially = True
-            victim = row if sets else author[key, field]
+            # What the reference would have replaced as well is nobody's loss.
+            victim = row if sets else author[key, field] if right[field] == fresh[field] else NOBODY
             author[key, field] = NOBODY
             if victim != NOBODY:
                 lost[victim] += 1

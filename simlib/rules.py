@@ -83,9 +83,10 @@ class Names:
         Raises:
             InputError: `text` is not a source, or names something that is not there.
         """
-        if text.strip() == "undefined":
+        text = text.strip()
+        if text == "undefined":
             return LITERAL * BANK
-        match = _SOURCE.fullmatch(text.strip())
+        match = _SOURCE.fullmatch(text)
         if match is None:
             raise InputError(f"'{text}' is not a source; {allowed(_SOURCES)}")
         bank, entry, request, name = match["bank"], match["entry"], match["request"], match["name"]
@@ -146,16 +147,12 @@ def spread_keys(rules: Mapping[str, Rule], fields: tuple[str, ...]) -> dict[str,
     spread: dict[str, Rule] = {}
     for key, rule in rules.items():
         for name in (part.strip() for part in key.split(",")):
-            if name == "*":
-                continue
-            if name not in fields:
-                raise InputError(f"'{name}' is not a field; {allowed(fields)}")
+            if name not in (*fields, "*"):
+                raise InputError(f"'{name}' is not a field; {allowed((*fields, '*'))}")
             if name in spread:
                 raise InputError(f"'{name}' has two rules")
             spread[name] = rule
-    if "*" in rules:
-        spread |= {name: rules["*"] for name in fields if name not in spread}
-    return {name: spread[name] for name in fields if name in spread}
+    return {name: spread.get(name) or spread["*"] for name in fields if name in spread or "*" in spread}
 
 
 def compile_program(

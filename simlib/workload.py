@@ -7,16 +7,34 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
+from pydantic import Discriminator as ByKey
 
 from simlib.case import Case
 from simlib.distributions import Constant, Distribution
 from simlib.errors import InputError, allowed
-from simlib.files import Strict, find, load_yaml, validated
+from simlib.files import Strict, find, load_yaml, parse_yaml, validated
 
 Share = Annotated[float, Field(ge=0, le=1)]
 MANY = 1_000_000_000
 """The size of a domain in which two draws practically never agree; `many` in YAML."""
+
+
+def _kind_of_domain(data: Any) -> str | None:
+    return "names" if isinstance(data, list) else "number" if isinstance(data, int) else "many" if data == "many" else None
+
+
+Domain = Annotated[
+    Annotated[list[str], Field(min_length=1), Tag("names")]
+    | Annotated[int, Field(gt=0, le=MANY), Tag("number")]
+    | Annotated[Literal["many"], Tag("many")],
+    ByKey(
+        _kind_of_domain,
+        custom_error_type="unknown_domain",
+        custom_error_message="not a domain; write a list of names, a number of them, or many",
+    ),
+]
+"""The values of a domain: their names, how many there are, or `many`."""
 
 
 class Sessions(Strict):
@@ -36,9 +54,7 @@ class Store(Strict):
     gateways: PositiveInt = Field(1, description="processes that share the file, each with its own cache and FIFO queue")
     cache_ttl: NonNegativeFloat = Field(45.0, description="a cached copy is used this long while the file's mtime is unchanged")
     mtime_tick: NonNegativeFloat = Field(0.004, description="the resolution of the file's mtime; 0 is exact")
-    lock_poll: NonNegativeFloat = Field(
-        0.05, description="a process that finds the lock file taken waits this long times the attempt"
-    )
+    lock_poll: PositiveFloat = Field(0.05, description="a process that finds the lock file taken waits so long times the attempt")
     lock_poll_max: PositiveFloat = Field(1.0, description="but no longer than this")
     lock_timeout: PositiveFloat = Field(10.0, description="and gives up after this; the write then fails loudly")
 
@@ -126,9 +142,7 @@ class Workload(Strict):
     replicates: PositiveInt = 20
     sessions: Sessions
     store: Store = Store()
-    values: dict[str, PositiveInt | Literal["many"] | list[str]] = Field(
-        description="domain -> its values, or how many there are"
-    )
+    values: dict[str, Domain] = Field(description="domain -> its values, or how many there are")
     traffic: dict[str, Flow] = Field(min_length=1)
     times: dict[str, Times]
 
@@ -203,7 +217,7 @@ def _override(data: dict[str, Any], override: str, source: str) -> None:
     if not equals or not keys:
         raise InputError(f"--set {override}: write key.key=value, as in traffic.patch.rate=2")
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
     except yaml.YAMLError:
         raise InputError(f"--set {override}: '{text}' is not a YAML value") from None
     *parents, last = keys.split(".")
