@@ -138,4 +138,4 @@ def test_a_history_of_another_case_or_with_impossible_snapshots_is_refused(refus
     other = dataclasses.replace(history, sites=("somewhere",))
     assert "the history's write sites are somewhere; case openclaw-70575 has handler" in refused(replay, CASE, rules, other)
     other = dataclasses.replace(history, snapshot=np.array([1, 1, 1]))
-    assert "row 0 of the history: its snapshot, row 1, is no earlier commit" in refused(replay, CASE, rules, other)
+    assert "row 0: its snapshot, row 1, is no earlier commit" in refused(replay, CASE, rules, other)
