@@ -6,16 +6,11 @@ lengths; the hold is not drawn: it is what reading, parsing, serialising, writin
 run every committed entry, and the content the store was left with, must be what replaying the history gives.
 """
 
-import multiprocessing as mp
-import signal
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import connection, resource_tracker
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +21,11 @@ from simlib.errors import InputError, RunError, allowed
 from simlib.gateway import make_history, make_plan
 from simlib.history import History
 from simlib.replay import replay
-from simlib.testbed_gateway import Ended, Job, run_gateway
-from simlib.testbed_store import INITIAL, STORES, Entry, clock, encode
+from simlib.testbed_gateway import Ended, Job
+from simlib.testbed_processes import run_gateways
+from simlib.testbed_store import INITIAL, STORES, Entry, encode
 from simlib.traffic import Codes, Ints, Traffic, draw
 from simlib.workload import Workload
-
-LEAD = 0.05
-"""Seconds between the word to start and the start."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +94,7 @@ def run_testbed(
     with _temporary_folder(folder) as place:
         try:
             STORES[store].create(place, _initial(case, traffic, entry_bytes))
-            ended = _run_gateways(_job(store, place, workload, case, strategy, traffic), workload.store.gateways)
+            ended = run_gateways(_job(store, place, workload, case, strategy, traffic), workload.store.gateways)
             final = _final(store, place, case, workload)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"testbed: the {store} store in {place} failed: {error}") from None
@@ -124,8 +117,8 @@ def check_final(run: TestbedRun) -> None:
         session = history.session[row]
         if newest[session] != run.fresh[row]:
             raise RunError(
-                f"testbed: transaction {run.step[row]} found the commit of row {run.fresh[row]} in the {run.store} store, and the "
-                f"history says row {newest[session]}: two transactions held the lock at once"
+                f"testbed: transaction {run.step[row]} found row {run.fresh[row]} in the {run.store} store, and the history "
+                f"says row {newest[session]}: two transactions held the lock at once"
             )
         newest[session], left[session] = row, entries[row]
     differs = [
@@ -206,74 +199,6 @@ def _assemble(
         written=np.array([row.written for row in ended], dtype=np.int32).reshape(-1, len(case.fields)),
         final=final,
     )
-
-
-# ---- processes -------------------------------------------------------------------------------------------------------------
-
-
-def _run_gateways(job: Job, count: int) -> list[Ended]:
-    """Start `count` gateways together and collect what they did, in seconds from the start. None of them is left behind.
-
-    Raises:
-        RunError: one of them failed.
-    """
-    with ExitStack() as stack:
-        processes: list[SpawnProcess] = []
-        stack.callback(_stop, processes)
-        pipes = []
-        with _interrupts_held():
-            for number in range(count):
-                ours, theirs = mp.Pipe()
-                pipes.append(stack.enter_context(ours))
-                with theirs:
-                    process = mp.get_context("spawn").Process(target=run_gateway, args=(number, job, theirs))
-                    process.start()
-                    processes.append(process)
-        _answers(pipes)  # each says that it is ready
-        start = clock() + LEAD
-        for pipe in pipes:
-            pipe.send(start)
-        ended = [row for rows in _answers(pipes) for row in rows]
-        for process in processes:
-            process.join()
-        times = ("read", "queued", "lock", "end")
-        return [row._replace(**{name: getattr(row, name) - start for name in times}) for row in ended]
-
-
-def _answers(pipes: list[Connection]) -> list[Any]:
-    """One message from every gateway, in whatever order they come; the first failure ends the waiting."""
-    answers, waiting = [], list(pipes)
-    while waiting:
-        spoken = connection.wait(waiting)
-        for pipe in [pipe for pipe in waiting if pipe in spoken]:
-            waiting.remove(pipe)
-            try:
-                answer = pipe.recv()
-            except (EOFError, ConnectionResetError):
-                raise RunError(f"testbed: gateway {pipes.index(pipe)} died before it was done") from None
-            if isinstance(answer, str) and answer != "ready":
-                raise RunError(f"testbed: gateway {pipes.index(pipe)} failed: {answer}")
-            answers.append(answer)
-    return answers
-
-
-def _stop(processes: list[SpawnProcess]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join()
-        process.close()
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Processes started here never see Ctrl-C: it is for the parent, which stops them."""
-    resource_tracker.ensure_running()  # starting it later would let interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
