@@ -171,7 +171,7 @@ def test_a_grid_saves_what_each_condition_did(tmp_path: Path) -> None:
 
 
 def test_a_condition_that_contradicts_the_workload_is_refused() -> None:
-    with pytest.raises(InputError, match="script.gateways: 1 is not there"):
+    with pytest.raises(InputError, match=r"script\.gateways: 1 is not there"):
         Condition("file", 1, 5, 1, "all-sites").workload(load_workload("multi-process"))
 
 
