@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,16 @@ def run_testbed(
         folder: where the store's temporary folder is made; the system's place for such things if None.
 
     Raises:
-        InputError: the strategy or the store is unknown, a number is out of range, or the folder cannot be written.
+        InputError: the workload is not of this case, the strategy or the store is unknown, a number is out of range, or the
+            folder cannot be written.
         RunError: a gateway failed, or the store does not hold what replaying the history gives.
     """
+    workload.check_case(case, workload.workload)
     strategy = case.strategy(strategy_name)
     if store not in STORES:
         raise InputError(f"store '{store}' is not known; {allowed(list(STORES))}")
-    if not seconds > 0:
-        raise InputError(f"seconds: {seconds} is no time to run; allowed: more than 0")
+    if not 0 < seconds < np.inf:
+        raise InputError(f"seconds: {seconds} is no time to run; allowed: any number above 0")
     if entry_bytes < 0:
         raise InputError(f"entry_bytes: {entry_bytes} is negative; allowed: 0 or more")
     traffic = draw(workload.model_copy(update={"duration": seconds}), case, seed, 0)
@@ -181,9 +184,8 @@ def _assemble(
     # Clocks are read while the lock is held, so lock times are in commit order. SQLite's end of a commit is read just after
     # it, when the next one may have the lock already; it was over by then.
     ended = sorted(ended, key=lambda row: row.lock)
-    committed = [row for row in ended if row.ok]
-    following = [*(row.lock for row in committed[1:]), np.inf]
-    ends = {row.step: min(row.end, lock) for row, lock in zip(committed, following, strict=True)}
+    committed = pairwise(row for row in ended if row.ok)
+    ends = {row.step: min(row.end, following.lock) for row, following in committed}
     ended = sorted((row._replace(end=ends.get(row.step, row.end)) for row in ended), key=lambda row: row.end)
     row_of = {row.step: number for number, row in enumerate(ended)} | {INITIAL: INITIAL}
     rows = [(row.step, row.read, row.queued, row.lock, row.end, row.ok, row_of[row.snapshot]) for row in ended]

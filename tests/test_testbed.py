@@ -19,7 +19,7 @@ from simlib.history import read_parquet, same, write_parquet
 from simlib.recording import check, read_recording
 from simlib.replay import replay
 from simlib.testbed import TestbedRun, check_final, run_testbed
-from simlib.testbed_grid import Condition, grid, run_grid
+from simlib.testbed_grid import Condition, grid, run_grid, summary
 from simlib.testbed_recording import write_recording
 from simlib.workload import Workload, load_workload
 
@@ -86,6 +86,13 @@ def test_a_whole_turn_runs_on_a_real_store_as_its_replay_says() -> None:
     assert clobbers(run) > 0
 
 
+def test_a_run_in_which_nothing_arrives_has_an_empty_history() -> None:
+    workload = load_workload("handler-only", [f"traffic.{name}.rate=0" for name in ("turn", "patch", "inbound")])
+    run = run_testbed(workload, case(), "all-sites", "sqlite", seconds=0.01)
+    assert len(run.history) == 0
+    assert np.isnan(summary(run)["hold_p50"])
+
+
 def tampered_entry(run: TestbedRun) -> TestbedRun:
     written = run.written.copy()
     written[len(written) // 2, case().fields.index("label")] += 1
@@ -150,7 +157,7 @@ def test_a_recording_refuses_what_it_has_no_words_for(tmp_path: Path) -> None:
     [
         ({"store": "redis"}, "store 'redis' is not known; allowed: file, sqlite"),
         ({"strategy_name": "hope"}, "strategy 'hope' is not in case"),
-        ({"seconds": 0}, "seconds: 0 is no time to run; allowed: more than 0"),
+        ({"seconds": 0}, "seconds: 0 is no time to run; allowed: any number above 0"),
         ({"entry_bytes": -1}, "entry_bytes: -1 is negative"),
         ({"folder": Path(__file__)}, "cannot make a folder there: Not a directory"),
         ({"folder": Path("/nowhere/at/all")}, "/nowhere/at/all: cannot make a folder there: No such file or directory"),
@@ -226,8 +233,9 @@ def test_ctrl_c_stops_the_gateways_and_leaves_nothing_behind(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_final_contents_are_replayed_exactly_over_a_grid_of_conditions(tmp_path: Path) -> None:
     base = load_workload("handler-only", ["sessions.initial=[label]"])
-    conditions = grid(["file", "sqlite"], [1, 2], [2, 10], [1, 2], ["before-19328", "all-sites"])
+    conditions = grid(["file", "sqlite"], [1, 2], [2, 10], [1, 2], ["before-19328"])
+    conditions += grid(["file", "sqlite"], [2], [2], [1, 2], ["in-mutator", "all-sites"])
     table = run_grid(base, case(), conditions, tmp_path, seconds=2, entry_bytes=2000)
-    assert len(table) == 32
+    assert len(table) == 24
     assert (table.loc[table["strategy"] == "all-sites", "clobbering"] == 0).all()
     assert table.loc[table["strategy"] == "before-19328", "clobbering"].sum() > 0
