@@ -50,7 +50,7 @@ def clobbers(run: TestbedRun) -> int:
     return len(replay(run.case, run.case.strategy(run.strategy), run.history).clobbers)
 
 
-@pytest.mark.parametrize(("store", "gateways"), [("file", 1), ("file", 2), ("sqlite", 1), ("sqlite", 2)])
+@pytest.mark.parametrize(("store", "gateways"), [("file", 1), ("file", 2), ("sqlite", 2)])
 def test_stale_patches_clobber_on_a_real_store_and_replay_gives_its_content(store: str, gateways: int) -> None:
     run = short_run(store, gateways, "before-19328")  # which raises if replay differs from the store
     assert clobbers(run) > 0
@@ -170,8 +170,8 @@ def test_bad_input_is_refused_in_one_line(options: dict[str, object], says: str)
 
 
 def test_a_grid_saves_what_each_condition_did(tmp_path: Path) -> None:
-    conditions = grid(["file", "sqlite"], [0.5], [3], [1], ["after-19328"])
-    table = run_grid(contended(), case(), conditions, tmp_path, seconds=0.5)
+    conditions = grid(["sqlite"], [0.5, 1], [3], [1], ["after-19328"])
+    table = run_grid(contended(), case(), conditions, tmp_path, seconds=0.2)
     assert {path.name for path in tmp_path.iterdir()} == {"summary.csv", *(f"{condition}.parquet" for condition in conditions)}
     for _, row in table.iterrows():
         assert len(read_parquet(tmp_path / row["file"])) == row["transactions"]
