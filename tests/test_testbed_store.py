@@ -106,7 +106,7 @@ def test_writes_that_cannot_get_the_lock_fail_loudly_and_write_nothing(tmp_path:
 
 
 def test_a_gateway_that_fails_or_dies_ends_the_run_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="gateway 0 failed: .*No such file or directory"):
+    with pytest.raises(RunError, match=r"gateway 0 failed: .*No such file or directory"):
         run_gateways(job(tmp_path), 1)
     with pytest.raises(RunError, match="gateway 0 died before it was done"):
         run_gateways(job(tmp_path, store="none"), 1)
