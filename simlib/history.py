@@ -101,7 +101,9 @@ class History:
         seen = np.minimum(self.snapshot[rows], rows)
         possible = (seen < rows) & self.ok[seen] & (self.session[seen] == self.session[rows])
         for row in rows[~possible][:1]:
-            raise InputError(f"row {row} of the history: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session")
+            raise InputError(
+                f"row {row} of the history: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session"
+            )
 
 
 _COLUMNS = ("flow", "kind", "site", "session", "gateway", "read", "queued", "lock", "end", "ok", "snapshot")

@@ -135,7 +135,9 @@ def read_recording(path: Path, case: Case) -> Recording:
         raise InputError(f"{path}: line 1: not a store recording (no header with 'recording': 1)")
     _check_keys(header, _HEADER, f"{path}: line 1")
     if header["rule"] not in case.strategies:
-        raise InputError(f"{path}: line 1: rule '{header['rule']}' is not in case {case.name}; {allowed(list(case.strategies))}")
+        raise InputError(
+            f"{path}: line 1: rule '{header['rule']}' is not in case {case.name}; {allowed(list(case.strategies))}"
+        )
     transactions = []
     for number, line in lines:
         _check_line(line, f"{path}: line {number}", header)

@@ -54,7 +54,9 @@ class Store(Strict):
     gateways: PositiveInt = Field(1, description="processes that share the file, each with its own cache and FIFO queue")
     cache_ttl: NonNegativeFloat = Field(45.0, description="a cached copy is used this long while the file's mtime is unchanged")
     mtime_tick: NonNegativeFloat = Field(0.004, description="the resolution of the file's mtime; 0 is exact")
-    lock_poll: PositiveFloat = Field(0.05, description="a process that finds the lock file taken waits so long times the attempt")
+    lock_poll: PositiveFloat = Field(
+        0.05, description="a process that finds the lock file taken waits so long times the attempt"
+    )
     lock_poll_max: PositiveFloat = Field(1.0, description="but no longer than this")
     lock_timeout: PositiveFloat = Field(10.0, description="and gives up after this; the write then fails loudly")
 
