@@ -97,9 +97,13 @@ WRONG = [
     (
         HANDLER_TIMES,
         "prepare: {dist: normal, mean: 1}",
-        "times.handler.prepare: not a distribution; write a number, or {dist: constant",
+        "times.handler.prepare: not a distribution; write a number, or {dist: KIND, ...}; allowed: constant",
     ),
-    (HANDLER_TIMES, "prepare: quick", "times.handler.prepare: not a distribution; write a number, or {dist: constant"),
+    (
+        HANDLER_TIMES,
+        "prepare: quick",
+        "times.handler.prepare: not a distribution; write a number, or {dist: KIND, ...}; allowed: constant",
+    ),
     (
         HANDLER_TIMES,
         "prepare: {dist: empirical, values: []}",
