@@ -137,11 +137,14 @@ def test_a_rule_prints_as_it_was_written():
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"label": "stale"}, "small.yaml: it.site.label: 'stale' is not a source; write stale.X"),
+        ({"label": "stale"}, "small.yaml: it.site.label: 'stale' is not a source; allowed: stale.X"),
         ({"label": "stale.label || fresh.label"}, "is not a source"),
         ({"label": ""}, "'' is not a source"),
         ({"label": "stale.label ??"}, "'' is not a source"),
-        ({"label": "entry.label"}, "'entry.label' is not a source; allowed: stale, fresh, request, effective(stale, request)"),
+        (
+            {"label": "entry.label"},
+            "'entry.label' is not a source; allowed: stale.X, fresh.X, request.X, effective(stale, request).X",
+        ),
         ({"label": "effective(request, stale).to"}, "is not a source; allowed: stale"),
         ({"label": "stale(fresh).label"}, "is not a source; allowed: stale"),
         ({"label": "stale.lable"}, "'stale.lable' names 'lable', which is not there; allowed: lastChannel"),
