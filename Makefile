@@ -27,7 +27,7 @@ report: env ## write reports/fix-impact-busy-team.html
 	$(BIN)/simlib report busy-team
 
 test: env ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 check-slow: env ## run the longer checks too
 	$(BIN)/python -m pytest -m slow
