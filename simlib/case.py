@@ -134,7 +134,8 @@ class CaseModel(Strict):
         for name, steps in self.flows.items():
             _known(f"flows.{name}", steps, sites)
             for position, site in enumerate(steps):
-                _known(f"flows.{name}: the snapshot of {site}", [self.sites[site].snapshot], ["own", "in_lock", "none", *steps[:position]])
+                earlier = ["own", "in_lock", "none", *steps[:position]]
+                _known(f"flows.{name}: the snapshot of {site}", [self.sites[site].snapshot], earlier)
         for name, flows in self.scopes.items():
             _known(f"scopes.{name}", flows, list(self.flows))
         if clash := set(self.fields) & set(self.request):

@@ -42,7 +42,7 @@ from simlib.traffic import Codes, Ints
 VALUES = 2
 """Defined values of a field; beside them it can be undefined. Two are the fewest with an older and a newer one."""
 VALUE_COST, CLEAR_COST = 100, 1
-"""The price of a value, or of a cleared key, in an initial entry or a request: of equally short schedules the cheapest is shown."""
+"""The price of a value, and of a cleared key, in an entry or a request; of equally short schedules the cheapest wins."""
 NONE, END = 0, -1
 """No finding; and the end of a row of choices."""
 LARGEST = 200_000_000
@@ -56,7 +56,7 @@ class Cone:
     Attributes:
         fields: field numbers, the field itself first. An entry of the cone is coded as one number, in base VALUES + 1, the
             first field least.
-        requests: for each site (choices, request keys of the case): every request that its rules can tell apart, cheapest first.
+        requests: for each site (choices, request keys of the case): every request that its rules tell apart, cheapest first.
         costs: for each site (choices,): the price of each request.
         images: (permutations, entries): what becomes of an entry when values are renamed; the first row changes nothing.
     """

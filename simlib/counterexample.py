@@ -127,7 +127,9 @@ def judge(case: Case, counterexample: Counterexample) -> tuple[Outcomes, int]:
     for number, clobber in enumerate(zip(found.culprit, found.field, found.kind, found.racing, strict=True)):
         if clobber == wanted:
             return outcomes, number
-    raise RunError(f"strategy {one.strategy}: replay does not find {one.field} {one.kind} at {one.site} in scope {one.scope.name}")
+    raise RunError(
+        f"strategy {one.strategy}: replay does not find {one.field} {one.kind} at {one.site} in scope {one.scope.name}"
+    )
 
 
 def last_moment(case: Case, outcomes: Outcomes) -> Moment:
