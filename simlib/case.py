@@ -197,6 +197,7 @@ class Case:
     baseline: str
     fields: tuple[str, ...]
     request: tuple[str, ...]
+    effective: tuple[str, ...]
     domains: Mapping[str, str]
     sites: tuple[str, ...]
     roles: tuple[Literal["turn", "write"], ...]
@@ -261,6 +262,7 @@ def compile_case(model: CaseModel, source: str) -> Case:
         baseline=model.baseline,
         fields=fields,
         request=names.request,
+        effective=names.effective,
         domains={key: value.domain for key, value in {**model.request, **model.fields}.items()},
         sites=sites,
         roles=tuple(site.role for site in model.sites.values()),
