@@ -93,9 +93,9 @@ class Commits(NamedTuple):
     cost: Ints
 
 
-def find_cone(case: Case, strategy: Strategy, field: int) -> Cone:
-    """The cone of a field under one strategy."""
-    fields: list[int] = [field]
+def find_cone(case: Case, strategy: Strategy, field: int, *others: int) -> Cone:
+    """The cone of a field under one strategy; of several, if they are to be searched together, which no search needs."""
+    fields = [field, *others]
     keys: list[dict[int, bool]] = [{} for _ in case.sites]  # of each site: key -> whether its rules tell a cleared one apart
     kin = _Kin()
     for member in fields:  # grows on the way
@@ -236,9 +236,14 @@ def _tabulate_site(
 ) -> None:
     """Fill the site's part of `commits`."""
     target, weights = members[0], (VALUES + 1) ** np.arange(members.size)
-    patch, intended, serial = np.empty((3, entries.shape[1]), dtype=np.int32)
+    patch, serial, entry = np.empty((3, entries.shape[1]), dtype=np.int32)
     asked, unused = np.empty((2, entries.shape[1]), dtype=np.bool_)
-    entry, right = np.empty((2, entries.shape[1]), dtype=np.int32)
+    right = np.empty((len(entries), len(requests)), dtype=np.int32)  # what the reference leaves in the field
+    for current in range(len(entries)):
+        for number in range(len(requests)):
+            evaluate(reference, site, entries[current], entries[current], requests[number], patch, unused)
+            merge(entries[current], patch, entry)
+            right[current, number] = entry[target]
     for snapshot in range(len(entries)):
         for current in range(len(entries)):
             stale, fresh = entries[snapshot], entries[current]
@@ -246,13 +251,11 @@ def _tabulate_site(
             for number in range(len(requests)):
                 evaluate(program, site, stale, fresh, requests[number], patch, asked)
                 merge(fresh, patch, entry)
-                evaluate(reference, site, fresh, fresh, requests[number], intended, unused)
-                merge(fresh, intended, right)
                 finding = NONE
-                if entry[target] != right[target]:
+                if entry[target] != right[current, number]:
                     evaluate(program, site, fresh, fresh, requests[number], serial, unused)
                     kind = classify(stale[target], fresh[target], entry[target], asked[target])
-                    finding = 1 + 2 * kind + needs_race(right[target], fresh[target], serial[target])
+                    finding = 1 + 2 * kind + needs_race(right[current, number], fresh[target], serial[target])
                 code = 0
                 for place in range(members.size):
                     code += entry[members[place]] * weights[place]

@@ -53,8 +53,8 @@ class System(NamedTuple):
     """(digits,)."""
 
 
-def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits: Commits, reduce: bool = True) -> System:
-    """The tables of one search; without `reduce`, values are not interchanged and snapshots are all kept.
+def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits: Commits) -> System:
+    """The tables of one search.
 
     Raises:
         InputError: a step inherits the snapshot of a site that reads nothing before the lock.
@@ -70,13 +70,13 @@ def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits:
             site[number, position], reads[number, position], slot[number, position] = step
             frees[number, position] = step[2] >= 0 and step[2] not in [later[2] for later in steps[position + 1 :]]
             asks_cache[number, position] = any(later[1] or later[2] == CACHED for later in steps[position:])
-    alike = np.array([_alike(commits, sites) if reduce else range(cone.entries) for sites in users], dtype=np.int64)
+    alike = np.array([_alike(commits, sites) for sites in users], dtype=np.int64)
     digits = [steps + 1 for steps in length] + [stale_reads + 1] * len(flows) + [cone.entries] * (1 + stale_reads + len(users))
     if math.prod(digits) >= 2**63:
         raise RunError(f"scope {scope.name} with {stale_reads} stale reads is too large to search")
     return System(
         stale_reads, np.array(length), site, reads, slot, frees, asks_cache, commits,
-        cone.images if reduce else cone.images[:1], alike.reshape(len(users), cone.entries), np.array(digits),
+        cone.images, alike.reshape(len(users), cone.entries), np.array(digits),
     )  # fmt: skip
 
 
