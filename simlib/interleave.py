@@ -29,7 +29,7 @@ from typing import Any
 from simlib.case import Case, Scope
 from simlib.cone import Cone, find_cone, tabulate
 from simlib.counterexample import Counterexample, Step
-from simlib.errors import InputError, allowed
+from simlib.errors import InputError, RunError, allowed
 from simlib.replay import KINDS
 from simlib.statespace import CACHED, Found, Search, lay_out, make_system, search
 
@@ -76,6 +76,18 @@ class Proofs:
     schedules: Mapping[str, int]
     strategies: Mapping[str, Proof]
 
+    def verdict(self, strategy: str, kind: str | None = None) -> str:
+        """What was found for a strategy (and one kind of race), in half a sentence for a report."""
+        proof = self.strategies[strategy]
+        one = proof.shortest(kind) if kind else next(iter(proof.counterexamples), None)
+        if one:
+            race = "" if one.racing else ", with no concurrency"
+            return f"{one.field} {one.kind} at {one.site} in {len(one.steps)} steps (scope {one.scope.name}{race})"
+        names = ", ".join(scope.name for scope in self.scopes) if len(self.scopes) <= 3 else f"all {len(self.scopes)} scopes"
+        return (
+            f"unreachable in {names} ({sum(proof.states.values()):,} states, {sum(self.schedules.values()):,} orders of steps)"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As `simlib interleave --json` prints it; races under `strategies`, what needs no concurrency under `not_racing`."""
         return {
@@ -92,6 +104,20 @@ class Proofs:
             "strategies": {name: _kinds_json(proof, racing=True) for name, proof in self.strategies.items()},
             "not_racing": {name: _kinds_json(proof, racing=False) for name, proof in self.strategies.items()},
         }
+
+
+def require_safe(proofs: Proofs, strategies: Sequence[str]) -> None:
+    """The gate of `--require-safe`.
+
+    Raises:
+        InputError: a strategy was not searched.
+        RunError: something is reachable for one of them.
+    """
+    for name in strategies:
+        if name not in proofs.strategies:
+            raise InputError(f"--require-safe {name}: not searched; {allowed(list(proofs.strategies))}")
+        if not proofs.strategies[name].safe:
+            raise RunError(f"strategy {name} is not safe: {proofs.verdict(name)}")
 
 
 def _kinds_json(proof: Proof, racing: bool) -> dict[str, dict[str, Any]]:
