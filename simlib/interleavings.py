@@ -104,13 +104,28 @@ def scope_table(proofs: Proofs) -> pd.DataFrame:
 
 
 def examples(proofs: Proofs) -> list[Counterexample]:
-    """For each kind that is reachable by a race the shortest counterexample; of equally short ones the latest strategy's."""
+    """For each kind that is reachable by a race a shortest counterexample, the latest strategy's that is as short.
+
+    Of those one whose field somebody changed between snapshot and lock, if there is one: a diagram of that field tells it all.
+    """
     found = []
     for kind in KINDS:
-        reachable = [one for proof in proofs.strategies.values() if (one := proof.shortest(kind))]
-        if reachable:
-            found.append(min(reversed(reachable), key=lambda one: len(one.steps)))
+        races = [
+            one
+            for proof in reversed(proofs.strategies.values())
+            for one in proof.counterexamples
+            if one.kind == kind and one.racing
+        ]
+        least = min((len(one.steps) for one in races), default=0)
+        shortest = [one for one in races if len(one.steps) == least]
+        found += [*(one for one in shortest if _changed(proofs, one)), *shortest][:1]
     return found
+
+
+def _changed(proofs: Proofs, counterexample: Counterexample) -> bool:
+    """Whether snapshot and lock show different values of the field."""
+    outcomes, number = judge(proofs.case, counterexample)
+    return bool(outcomes.clobbers.stale[number] != outcomes.clobbers.fresh[number])
 
 
 def figure(proofs: Proofs, counterexample: Counterexample) -> Figure:

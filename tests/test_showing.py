@@ -91,7 +91,7 @@ def test_an_unknown_form_is_refused(reverted: Counterexample) -> None:
 
 def test_the_gate_lets_the_safe_strategy_through_and_names_what_the_other_does(proofs: Proofs) -> None:
     require_safe(proofs, ["all-sites"])
-    with pytest.raises(RunError, match="sketch-70575 is not safe: .* erased at handler in 2 steps .* with no concurrency"):
+    with pytest.raises(RunError, match=r"sketch-70575 is not safe: .* erased at handler in 2 steps .* with no concurrency"):
         require_safe(proofs, ["all-sites", "sketch-70575"])
     with pytest.raises(InputError, match="not searched"):
         require_safe(proofs, ["replace"])
