@@ -138,6 +138,8 @@ class CaseModel(Strict):
                 _known(f"flows.{name}: the snapshot of {site}", [self.sites[site].snapshot], earlier)
         for name, flows in self.scopes.items():
             _known(f"scopes.{name}", flows, list(self.flows))
+        if taken := {"own", "in_lock", "none"} & set(sites):
+            raise ValueError(f"sites.{min(taken)}: `{min(taken)}` says where a snapshot comes from and cannot name a site")
         if clash := set(self.fields) & set(self.request):
             raise ValueError(f"request.{min(clash)} is a field already; every field is a request key too")
         return self

@@ -112,7 +112,7 @@ def examples(proofs: Proofs) -> list[Counterexample]:
     for kind in KINDS:
         races = [
             one
-            for proof in reversed(proofs.strategies.values())
+            for proof in reversed(list(proofs.strategies.values()))
             for one in proof.counterexamples
             if one.kind == kind and one.racing
         ]

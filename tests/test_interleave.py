@@ -112,7 +112,7 @@ def test_schedules_are_counted_as_brute_force_lists_them() -> None:
 
 SOURCES = ["stale.a", "stale.b", "fresh.a", "fresh.b", "request.a", "request.x", "effective(stale, request).v", "undefined"]
 SERIAL = ["fresh.a", "fresh.b", "request.a", "request.x", "effective(fresh, request).v"]
-STEPS = [["own"], ["own", "late"], ["cached"], ["plain"], ["plain", "own"]]
+STEPS = [["first"], ["first", "late"], ["cached"], ["plain"], ["plain", "first"]]
 
 
 @st.composite
@@ -133,10 +133,8 @@ def rules(draw: st.DrawFn, sources: list[str]) -> dict[str, object]:
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """A random case of two fields, with sites of every snapshot and a scope of two flows."""
-    snapshots = {"own": "own", "late": "own", "cached": "in_lock", "plain": "none"}
-    sites = {
-        site: {"role": "write", "snapshot": "own" if snapshot == site else snapshot} for site, snapshot in snapshots.items()
-    }
+    snapshots = {"first": "own", "late": "first", "cached": "in_lock", "plain": "none"}
+    sites = {site: {"role": "write", "snapshot": snapshot} for site, snapshot in snapshots.items()}
     flows = draw(st.lists(st.sampled_from(STEPS), min_size=2, max_size=2))
     model = {
         "case": "random", "title": "random", "baseline": "s",
@@ -336,6 +334,15 @@ def test_a_flow_that_inherits_from_a_later_step_is_refused_with_its_place() -> N
     with pytest.raises(
         InputError, match=r"flows\.turn: the snapshot of run_end: 'run_start' is not known; allowed: own, in_lock"
     ):
+        validated(CaseModel, data, "case.yaml")
+
+
+def test_a_site_cannot_be_named_like_a_kind_of_snapshot() -> None:
+    data = load_yaml(find("cases", "openclaw-70575"))
+    data["sites"]["own"] = {"role": "write", "snapshot": "none"}
+    for strategy in data["strategies"].values():
+        strategy["sites"]["own"] = "reference"
+    with pytest.raises(InputError, match=r"sites\.own: `own` says where a snapshot comes from"):
         validated(CaseModel, data, "case.yaml")
 
 
