@@ -125,6 +125,8 @@ class CaseModel(Strict):
     blocks: dict[str, Any] = Field(default={}, description="a place for YAML anchors; not read")
     strategies: dict[str, StrategyModel]
     noticed: dict[str, NoticedModel] = {}
+    flows: dict[str, list[str]] = Field(default={}, description="flows of the small scopes: the write sites in order")
+    scopes: dict[str, list[str]] = Field(default={}, description="flows on one session whose every interleaving is searched")
 
     @model_validator(mode="after")
     def _names_fit(self) -> "CaseModel":
@@ -146,6 +148,15 @@ class CaseModel(Strict):
         for name, noticed in self.noticed.items():
             _known(f"noticed.{name}.after", [noticed.after], [*sites, "last"])
             _known(f"noticed.{name}.fields", noticed.fields, fields)
+        for name, steps in self.flows.items():
+            _known(f"flows.{name}", steps, sites)
+            for position, site in enumerate(steps):
+                earlier = ["own", "in_lock", "none", *steps[:position]]
+                _known(f"flows.{name}: the snapshot of {site}", [self.sites[site].snapshot], earlier)
+        for name, flows in self.scopes.items():
+            _known(f"scopes.{name}", flows, list(self.flows))
+        if taken := {"own", "in_lock", "none"} & set(sites):
+            raise ValueError(f"sites.{min(taken)}: `{min(taken)}` says where a snapshot comes from and cannot name a site")
         if clash := set(self.fields) & set(self.request):
             raise ValueError(f"request.{min(clash)} is a field already; every field is a request key too")
         return self
@@ -187,6 +198,14 @@ class Noticed:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """A few flows on one session, whose every interleaving is searched; a flow is its name and its write sites in order."""
+
+    name: str
+    flows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Case:
     """A compiled case. Fields, request keys and sites are known by their position in these tuples."""
 
@@ -197,6 +216,7 @@ class Case:
     baseline: str
     fields: tuple[str, ...]
     request: tuple[str, ...]
+    effective: tuple[str, ...]
     domains: Mapping[str, str]
     sites: tuple[str, ...]
     roles: tuple[Literal["turn", "write"], ...]
@@ -204,6 +224,7 @@ class Case:
     reference: Strategy
     strategies: Mapping[str, Strategy]
     noticed: tuple[Noticed, ...]
+    scopes: tuple[Scope, ...]
 
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name.
@@ -270,6 +291,7 @@ def compile_case(model: CaseModel, source: str) -> Case:
         baseline=model.baseline,
         fields=fields,
         request=names.request,
+        effective=names.effective,
         domains={key: value.domain for key, value in {**model.request, **model.fields}.items()},
         sites=sites,
         roles=tuple(site.role for site in model.sites.values()),
@@ -286,6 +308,9 @@ def compile_case(model: CaseModel, source: str) -> Case:
                 fields=np.array([fields.index(field) for field in noticed.fields], dtype=np.int64),
             )
             for name, noticed in model.noticed.items()
+        ),
+        scopes=tuple(
+            Scope(name, tuple((flow, tuple(model.flows[flow])) for flow in flows)) for name, flows in model.scopes.items()
         ),
     )
 

@@ -163,7 +163,7 @@ def _walk(
             if count < table.size:
                 table["culprit"][count], table["victim"][count], table["field"][count] = row, victim, field
                 table["kind"][count] = classify(stale[field], fresh[field], entry[field], asked[field])
-                table["racing"][count] = right[field] == (fresh[field] if serial[field] == ABSENT else serial[field])
+                table["racing"][count] = needs_race(right[field], fresh[field], serial[field])
                 table["wrong"][count], table["right"][count] = entry[field], right[field]
                 table["fresh"][count], table["stale"][count] = fresh[field], stale[field]
                 table["until"][count] = np.inf
@@ -184,3 +184,9 @@ def classify(stale: int, fresh: int, wrong: int, from_request: bool) -> int:
     if fresh == UNDEFINED and stale == wrong:
         return RESURRECTED
     return REVERTED
+
+
+@njit(cache=True)
+def needs_race(right: int, fresh: int, serial: int) -> bool:
+    """Whether a clobber needs concurrency: the site's patch on an up-to-date snapshot, `serial`, would have been right."""
+    return right == (fresh if serial == ABSENT else serial)
