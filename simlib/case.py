@@ -150,9 +150,9 @@ class CaseModel(Strict):
             _known(f"noticed.{name}.fields", noticed.fields, fields)
         for name, steps in self.flows.items():
             _known(f"flows.{name}", steps, sites)
-            for position, site in enumerate(steps):
+            for position, step in enumerate(steps):
                 earlier = ["own", "in_lock", "none", *steps[:position]]
-                _known(f"flows.{name}: the snapshot of {site}", [self.sites[site].snapshot], earlier)
+                _known(f"flows.{name}: the snapshot of {step}", [self.sites[step].snapshot], earlier)
         for name, flows in self.scopes.items():
             _known(f"scopes.{name}", flows, list(self.flows))
         if taken := {"own", "in_lock", "none"} & set(sites):

@@ -5,6 +5,7 @@ import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from importlib.metadata import version
 
@@ -14,14 +15,16 @@ import yaml
 
 from simlib import charts
 from simlib.case import Case, Noticed, load_case
+from simlib.counterexample import judge
 from simlib.counterfactual import Counterfactual, counterfactual
 from simlib.diagram import sequence
 from simlib.errors import InputError
 from simlib.estimate import Difference
 from simlib.experiment import ENGINE, Result, find_example, run
+from simlib.interleave import Proofs, prove
 from simlib.page import Figure, Html, bullets, marked, milliseconds, paragraphs, percent, points, seconds, table_html, two_lines
 from simlib.recording import Recording, find_recording, read_recording
-from simlib.replay import KIND_MEANINGS, KINDS
+from simlib.replay import KIND_MEANINGS, KINDS, Outcomes
 from simlib.traffic import Ints
 from simlib.workload import Workload, load_workload
 
@@ -47,12 +50,15 @@ class Impact:
     Attributes:
         result: the simulated strategies.
         counter: the same strategies on a recorded timeline; None if no recording was asked for.
+        proofs: the baseline, and the strategies of which no clobber was seen, in every interleaving of the case's scopes that
+            use no other write sites than the workload; None if there is no such scope.
         overrides: the `--set` values that the workload was loaded with.
         workload_name, case_name, recording_name: as the user gave them, for the command that reproduces the report.
     """
 
     result: Result
     counter: Counterfactual | None
+    proofs: Proofs | None
     overrides: tuple[str, ...]
     workload_name: str
     case_name: str
@@ -102,7 +108,8 @@ class Impact:
         assert difference is not None
         if rate.estimate == 0:
             bound = charts.rate_text(rate).removeprefix("0 ")
-            return f"`{name}`: no clobber in {rate.exposures.sum():,.0f} turns {bound}."
+            proof = f" Searched exhaustively: {self._proof(name)}." if self.proofs else ""
+            return f"`{name}`: no clobber in {rate.exposures.sum():,.0f} turns {bound}.{proof}"
         text = f"`{name}`: {charts.rate_text(rate)}; {_compared(difference, result.baseline)}."
         if sites := self._sites_left(name):
             text += f" What clobbers: {sites}."
@@ -112,6 +119,9 @@ class Impact:
             named = _names([field for field, count in zip(self.case.fields, fields, strict=True) if count])
             text += f" {percent(plain / (plain + racing))} of its clobbered fields need no race at all: {named}."
         return text
+
+    def _proof(self, name: str) -> str:
+        return self.proofs.verdict(name) if self.proofs and name in self.proofs.strategies else ""
 
     def _sites_left(self, name: str) -> str:
         counts = self.result.by_site(name)
@@ -141,7 +151,7 @@ class Impact:
             rows.append(
                 {
                     "strategy": Html(f"{marked(f'`{name}`')}<br>{marked(self.case.strategy(name).title)}"),
-                    "clobber rate": two_lines(charts.rate_text(result.clobber_rate(name))),
+                    "clobber rate": self._rate_cell(name),
                     f"against {result.baseline}": "baseline" if difference is None else two_lines(charts.rate_text(difference)),
                     "lost writes": two_lines(charts.rate_text(result.lost_write_rate(name))),
                     **{
@@ -158,6 +168,12 @@ class Impact:
         ended = [f"`{name}` {percent(result.stood(name)[1])}" for name in result.strategies if result.stood(name)[1] > 0]
         notes += [f"Wrong values that still stood when the replicate ended: {', '.join(ended)}."] if ended else []
         return Html(table_html(pd.DataFrame(rows)) + paragraphs(*notes).text)
+
+    def _rate_cell(self, name: str) -> Html:
+        """The rate with its interval; beside a zero, what the search says of it."""
+        rate = self.result.clobber_rate(name)
+        proof = self._proof(name) if rate.estimate == 0 else ""
+        return Html(two_lines(charts.rate_text(rate)).text + (f"<br>{escape(proof)}" if proof else ""))
 
     def _noticed(self) -> list[Noticed]:
         return [
@@ -204,13 +220,29 @@ class Impact:
         ]
         return f"`{site}` {', '.join(named)}"
 
+    def shortest(self) -> Figure | Html:
+        """The shortest schedule of the kind and write site of the example below."""
+        example = self._example
+        if example is None:
+            return paragraphs("No strategy clobbered anything in this run, so there is nothing to draw.")
+        outcomes, number = example
+        name, row = outcomes.strategy, outcomes.clobbers.culprit[number]
+        kind, site = KINDS[outcomes.clobbers.kind[number]], self.case.sites[outcomes.history.site[row]]
+        proof = self.proofs.strategies.get(name) if self.proofs else None
+        one = proof.shortest(kind, bool(outcomes.clobbers.racing[number]), site=site) if proof else None
+        if one is None:
+            return paragraphs(f"No scope of the case shows how {site} comes to have {kind} a field.")
+        return sequence(self.case, *judge(self.case, one))
+
     def example(self) -> Figure | Html:
-        """One clobber of the baseline from this run, drawn; of another strategy if the baseline has none."""
-        for name in (self.result.baseline, *self.result.strategies):
-            example = find_example(self.result, name)
-            if example:
-                return sequence(self.case, *example)
-        return paragraphs("No strategy clobbered anything in this run, so there is nothing to draw.")
+        """One clobber from this run, drawn."""
+        return sequence(self.case, *self._example) if self._example else Html("")
+
+    @cached_property
+    def _example(self) -> tuple[Outcomes, int] | None:
+        """Of the baseline; of another strategy if the baseline has none."""
+        found = (find_example(self.result, name) for name in (self.result.baseline, *self.result.strategies))
+        return next((example for example in found if example), None)
 
     def price(self) -> Figure:
         """Lock wait and hold."""
@@ -310,7 +342,16 @@ def study(
     model, compiled, recorded = check_input(workload, case, seed, replicates, strategies, overrides, recording)
     counter = counterfactual(compiled, recorded, strategies) if recorded else None
     result = run(model, compiled, strategies, seed=seed, replicates=replicates or None)
-    return Impact(result, counter, tuple(overrides), workload, case, recording)
+    return Impact(result, counter, _proofs(result), tuple(overrides), workload, case, recording)
+
+
+def _proofs(result: Result) -> Proofs | None:
+    """Search what the workload exercises; several processes on one file can read one commit behind."""
+    used = {site for flow in result.workload.traffic.values() for site in flow.steps}
+    scopes = [scope.name for scope in result.case.scopes if used.issuperset(site for _, sites in scope.flows for site in sites)]
+    names = [name for name in result.strategies if result.clobber_rate(name).estimate == 0 or name == result.baseline]
+    stale_reads = 1 if result.workload.store.gateways > 1 else 0
+    return prove(result.case, names, scopes, stale_reads) if scopes else None
 
 
 def check_input(

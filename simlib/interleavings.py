@@ -122,6 +122,12 @@ def examples(proofs: Proofs) -> list[Counterexample]:
     return found
 
 
+def shortest_of_all(proofs: Proofs) -> list[Counterexample]:
+    """For each strategy the shortest counterexample of each kind, with a race and without one."""
+    found = (proof.shortest(kind, racing) for proof in proofs.strategies.values() for racing in (True, False) for kind in KINDS)
+    return [one for one in found if one]
+
+
 def _changed(proofs: Proofs, counterexample: Counterexample) -> bool:
     """Whether snapshot and lock show different values of the field."""
     outcomes, number = judge(proofs.case, counterexample)

@@ -1,0 +1,76 @@
+"""The command line: thin commands over the library, one file a noun. Results go to stdout, everything else to stderr.
+
+Exit status: 0; 1 for a failed run or a failed gate; 2 for wrong usage or input; 130 when interrupted. Heavy imports happen
+inside the commands, so that `simlib --help` is quick.
+"""
+
+import os
+import sys
+import traceback
+from itertools import pairwise
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from simlib.cli.interleave import interleave
+from simlib.cli.lists import schema, strategies, workloads
+from simlib.cli.output import complain
+from simlib.cli.replay import replay
+from simlib.cli.report import report
+from simlib.cli.run import run
+from simlib.errors import SimlibError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="How often does a stale write clobber a fresh one, and does the fix end it?",
+)
+for command in (report, run, replay, interleave, strategies, workloads, schema):
+    app.command()(command)
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False) -> None:
+    """Options that come before the command."""
+    if debug:
+        os.environ["SIMLIB_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    try:
+        status = app(standalone_mode=False) or 0  # typer returns the status of its own exits, 130 for Ctrl-C among them
+    except Exception as error:
+        if os.environ.get("SIMLIB_DEBUG"):
+            traceback.print_exc()
+        status = _status(error)
+    if status == INTERRUPTED:
+        complain("interrupted")
+    sys.exit(status)
+
+
+def _status(error: Exception) -> int:
+    """Say what went wrong in one line; returns the exit status."""
+    if isinstance(error, SimlibError):
+        complain(str(error))
+        return error.exit_status
+    if isinstance(error, TyperException):
+        message = str(getattr(error, "format_message", error.__str__)()).replace("\n", " ")
+        complain(message + _given(error))
+        return 2
+    if isinstance(error, OSError):
+        complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        return 1
+    complain(f"{type(error).__name__}: {error} (this is a bug in simlib; --debug before the command shows where)")
+    return 1
+
+
+def _given(error: TyperException) -> str:
+    """The value of the option that typer refused; its own message leaves that out."""
+    options = getattr(getattr(error, "param", None), "opts", [])
+    values = [value for option, value in pairwise(sys.argv) if option in options]
+    return f" (got {values[-1]!r})" if values else ""

@@ -1,0 +1,92 @@
+"""`simlib interleave`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simlib.cli.options import CaseName, Json, Strategies
+from simlib.cli.output import print_json, print_table
+from simlib.errors import InputError, allowed
+
+if TYPE_CHECKING:
+    from simlib.counterexample import Counterexample
+    from simlib.interleave import Proofs
+
+FORMS = ["text", "json", "mermaid", "vitest", "figure", "report"]
+
+
+Scopes = Annotated[list[str], typer.Option("--scope", metavar="NAME", help="Only this one; may be given more than once.")]
+StaleReads = Annotated[int, typer.Option(metavar="K", help="How many commits old an entry from a cache may be.", min=0)]
+Form = Annotated[str, typer.Option("--as", metavar="FORM", help=f"Show the shortest schedules: {', '.join(FORMS)}.")]
+RequireSafe = Annotated[list[str], typer.Option(metavar="NAME", help="Exit with 1 if this strategy can clobber.")]
+Place = Annotated[Path | None, typer.Option(help="Folder for figures, or file for the report; else reports/.")]
+
+
+def interleave(
+    case: CaseName = "openclaw-70575",
+    strategies: Strategies = [],  # noqa: B006 - typer copies it
+    scopes: Scopes = [],  # noqa: B006
+    stale_reads: StaleReads = 0,
+    form: Form = "",
+    as_json: Json = False,
+    require_safe: RequireSafe = [],  # noqa: B006
+    out: Place = None,
+) -> None:
+    """Search every interleaving of small scopes: prove that a strategy cannot clobber, or show how it does."""
+    from simlib.case import load_case
+    from simlib.files import ROOT
+    from simlib.interleave import prove
+    from simlib.interleave import require_safe as check_safe
+    from simlib.report import find_notebook, make_report
+
+    if form and form not in FORMS:
+        raise InputError(f"--as {form}: not known; {allowed(FORMS)}")
+    compiled = load_case(case)
+    proofs = prove(compiled, strategies, scopes, stale_reads)
+    if form == "report":
+        page = out or ROOT / "reports" / "interleavings.html"
+        parameters = {"case": case, "strategies": strategies, "scopes": scopes, "stale_reads": stale_reads}
+        make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
+        print(page)
+    elif form:
+        _show(proofs, form, out or ROOT / "reports")
+    elif as_json:
+        print_json(proofs.to_json())
+    else:
+        _tables(proofs)
+    check_safe(proofs, require_safe)
+
+
+def _tables(proofs: "Proofs") -> None:
+    from simlib.interleavings import matrix, scope_table
+
+    for title, table in [
+        ("With a race, the shortest schedule:", matrix(proofs)),
+        ("With no concurrency:", matrix(proofs, racing=False)),
+        ("Searched:", scope_table(proofs)),
+    ]:
+        print(title)
+        print_table([dict(zip(table, map(str, row), strict=True)) for row in table.itertuples(index=False)])
+        print()
+
+
+def _show(proofs: "Proofs", form: str, folder: Path) -> None:
+    """Print the shortest counterexamples; a figure goes to a file each, whose paths are printed."""
+    from simlib.files import replacing
+    from simlib.interleavings import figure, shortest_of_all
+    from simlib.showing import show, tell
+
+    chosen: list[Counterexample] = shortest_of_all(proofs)
+    if form == "json":
+        print(json.dumps([tell(proofs.case, one) for one in chosen], indent=2))
+    elif form == "figure":
+        for one in chosen:
+            race = "" if one.racing else "-no-race"
+            path = folder / f"{one.strategy}-{one.kind}{race}.svg"
+            with replacing(path) as temporary:
+                temporary.write_bytes(figure(proofs, one).svg)
+            print(path)
+    else:
+        print("\n".join(show(proofs.case, one, form) for one in chosen) or "Nothing is reachable.")

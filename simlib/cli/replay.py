@@ -1,0 +1,49 @@
+"""`simlib replay`."""
+
+from typing import Annotated
+
+import typer
+
+from simlib.cli.options import CaseName, Json, Out, Strategies
+from simlib.cli.output import print_json, print_table
+from simlib.errors import RunError
+
+
+def replay(
+    recording: Annotated[str, typer.Argument(metavar="RECORDING", help="A name in data/recordings, or a path.")],
+    case: CaseName = "openclaw-70575",
+    strategies: Strategies = [],  # noqa: B006
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """Replay a recording of a real store: is it reproduced exactly, and what would each strategy have done?"""
+    from simlib.case import load_case
+    from simlib.counterfactual import counterfactual
+    from simlib.page import percent
+    from simlib.recording import find_recording, read_recording
+
+    compiled = load_case(case)
+    counter = counterfactual(compiled, read_recording(find_recording(recording), compiled), strategies)
+    check = counter.check
+    if as_json or out:
+        print_json(counter.to_json(compiled), out)
+    else:
+        print_table(
+            [
+                {
+                    "strategy": name + (" (recorded)" if name == counter.recording.rule else ""),
+                    "clobbering requests": f"{count:,} of {counter.turns:,}",
+                    "clobber rate": percent(count / counter.turns) if counter.turns else "n/a",
+                    "lost writes": f"{counter.lost[name]:,} of {counter.writes:,}",
+                }
+                for name, count in counter.clobbered.items()
+            ]
+        )
+        print(
+            f"reproduced: {check.entries_reproduced:,} of {check.committed:,} committed entries, "
+            f"{check.clobbered_reproduced:,} of {check.clobbered_recorded:,} clobbered fields"
+        )
+        for mismatch in check.mismatches:
+            print(f"  {mismatch}")
+    if not check.exact:
+        raise RunError(f"{recording}: replay with {counter.recording.rule} does not reproduce it exactly")

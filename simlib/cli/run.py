@@ -1,0 +1,48 @@
+"""`simlib run`."""
+
+from typing import Annotated
+
+import typer
+
+from simlib.cli.options import CaseName, Json, Out, Overrides, Replicates, Seed, Strategies, Workload
+from simlib.cli.output import print_json, print_table, progress_bar
+
+
+def run(
+    workload: Workload,
+    case: CaseName = "",
+    overrides: Overrides = [],  # noqa: B006
+    seed: Seed = 1,
+    replicates: Replicates = None,
+    strategies: Strategies = [],  # noqa: B006
+    jobs: Annotated[int | None, typer.Option(help="Processes; else as many as are worth their start.", min=1)] = None,
+    as_json: Json = False,
+    out: Out = None,
+) -> None:
+    """Simulate a workload and estimate every strategy's clobber rate."""
+    from simlib.case import load_case
+    from simlib.charts import rate_text
+    from simlib.experiment import run as run_experiment
+    from simlib.workload import load_workload
+
+    model = load_workload(workload, overrides)
+    compiled = load_case(case or model.case)
+    with progress_bar("replicates", replicates or model.replicates) as step:
+        result = run_experiment(model, compiled, strategies, seed=seed, replicates=replicates, jobs=jobs, progress=step)
+    if as_json or out:
+        print_json(result.to_json(), out)
+        return
+    rows = []
+    for name in result.strategies:
+        difference = result.difference(name)
+        rows.append(
+            {
+                "strategy": name,
+                "clobber rate (95 %)": rate_text(result.clobber_rate(name)),
+                f"against {result.baseline}": rate_text(difference) if difference else "baseline",
+                "lost writes (95 %)": rate_text(result.lost_write_rate(name)),
+                "wait p99": f"{1000 * result.price(name)['wait_p99']:.1f} ms",
+            }
+        )
+    print_table(rows)
+    print(f"{result.transactions:,} transactions in {len(result.replicates)} replicates, seed {seed}")
