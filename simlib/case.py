@@ -15,6 +15,7 @@ from pydantic import Discriminator as ByKey
 
 from simlib.errors import InputError, allowed
 from simlib.files import Strict, find, load_yaml, validated
+from simlib.paired import Pairs, pair_up
 from simlib.rules import (
     BANK,
     EFFECTIVE_STALE,
@@ -174,6 +175,7 @@ class Strategy:
 
     Attributes:
         in_lock: the sites whose computation lengthens the hold; strategies with equal `in_lock` share one timeline.
+        pairs: its rules beside the reference's, for `replay`.
     """
 
     name: str
@@ -183,6 +185,7 @@ class Strategy:
     in_lock: frozenset[str]
     rules: Mapping[str, Mapping[str, Rule]]
     program: Program
+    pairs: Pairs
 
 
 @dataclass(frozen=True)
@@ -258,7 +261,7 @@ def compile_case(model: CaseModel, source: str) -> Case:
     context = _context(model.effective, names, source)
     sites = tuple(model.sites)
 
-    def strategy(name: str, strategy_model: StrategyModel) -> Strategy:
+    def strategy(name: str, strategy_model: StrategyModel, serial: Program | None = None) -> Strategy:
         rules = {}
         for site in sites:
             table = strategy_model.sites[site]
@@ -276,6 +279,7 @@ def compile_case(model: CaseModel, source: str) -> Case:
             frozenset(strategy_model.in_lock),
             rules,
             program,
+            pair_up(program, serial or program),
         )
 
     reference = strategy(REFERENCE, StrategyModel(title="serial execution", sites=dict.fromkeys(sites, REFERENCE)))
@@ -297,7 +301,7 @@ def compile_case(model: CaseModel, source: str) -> Case:
         roles=tuple(site.role for site in model.sites.values()),
         snapshots=tuple(site.snapshot for site in model.sites.values()),
         reference=reference,
-        strategies={name: strategy(name, strategy_model) for name, strategy_model in model.strategies.items()},
+        strategies={name: strategy(name, variant, reference.program) for name, variant in model.strategies.items()},
         noticed=tuple(
             Noticed(
                 name=name,

@@ -309,19 +309,20 @@ def _worthwhile_jobs(workload: Workload, replicates: int) -> int:
 
 
 def find_example(result: Result, strategy: str) -> tuple[Outcomes, int] | None:
-    """The first racing clobber of a strategy, else the first of all; None if there is none.
+    """A clobber of the commonest sort: site, field and kind, among races if there are any. None if there is no clobber.
 
     Returns:
         the replay it is from, and its number among the clobbers there.
     """
-    fallback: tuple[Outcomes, int] | None = None
-    for number, replicate in enumerate(result.replicates):
-        if not replicate.tallies[strategy].clobbers.any():
-            continue
-        history = timelines(result.workload, result.case, [strategy], result.seed, number)[strategy]
-        outcomes = replay(result.case, result.case.strategy(strategy), history)
-        racing = np.flatnonzero(outcomes.clobbers.racing)
-        if racing.size:
-            return outcomes, int(racing[0])
-        fallback = fallback or (outcomes, 0)
-    return fallback
+    counts = result.clobbers(strategy)
+    if not counts.any():
+        return None
+    racing = int(counts[..., 1].any())
+    sort = np.unravel_index(int(np.argmax(counts[..., racing])), counts.shape[:3])
+    replicate = next(number for number, tally in enumerate(result.tallies(strategy)) if tally.clobbers[(*sort, racing)])
+    history = timelines(result.workload, result.case, [strategy], result.seed, replicate)[strategy]
+    outcomes = replay(result.case, result.case.strategy(strategy), history)
+    clobbers = outcomes.clobbers
+    made_by = (history.site[clobbers.culprit], clobbers.field, clobbers.kind, clobbers.racing)
+    fits = np.logical_and.reduce([column == wanted for column, wanted in zip(made_by, (*sort, racing), strict=True)])
+    return outcomes, int(np.flatnonzero(fits)[0])

@@ -8,20 +8,44 @@ Not modelled: the event loop of a gateway (its own computing delays nothing else
 of one session, and a crash while the lock is held.
 """
 
+from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simpy
 
 from simlib.case import Case
-from simlib.history import History, Values
-from simlib.traffic import Traffic
+from simlib.distributions import Floats
+from simlib.history import Bools, History, Values
+from simlib.traffic import Codes, Ints, Traffic
 from simlib.workload import Store, Workload
 
 Process = Generator[simpy.Event, Any, Any]
 NO_COMMIT = -1
+OWN, IN_LOCK, NONE, INHERITED = range(4)
+READS = {"own": OWN, "in_lock": IN_LOCK, "none": NONE}
+Row = tuple[int, float, float, float, float, bool, int]
+"""One ended transaction: its number in `Traffic`, read, queued, lock, end, ok, snapshot."""
+ROW_TYPES = (np.int64, np.float64, np.float64, np.float64, np.float64, np.bool_, np.int64)
+
+
+class Rows(NamedTuple):
+    """The columns of a history, see there."""
+
+    flow: Ints
+    kind: Ints
+    site: Ints
+    session: Ints
+    gateway: Ints
+    read: Floats
+    queued: Floats
+    lock: Floats
+    end: Floats
+    ok: Bools
+    snapshot: Ints
+    request: Codes
 
 
 @dataclass
@@ -34,7 +58,7 @@ class StoreFile:
     settings: Store
     newest: list[int]
     previous: list[int] = field(default_factory=list)
-    rows: list[tuple[int, float, float, float, float, bool, int]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     mtime: float = 0.0
     locked: bool = False
 
@@ -43,7 +67,7 @@ class StoreFile:
         self.previous.append(self.newest[session])
         self.newest[session] = len(self.rows)
         tick = self.settings.mtime_tick
-        self.mtime = now - now % tick if tick else now
+        self.mtime = float(np.floor(now / tick)) * tick if tick else now
 
 
 @dataclass
@@ -52,7 +76,8 @@ class Gateway:
 
     env: simpy.Environment
     file: StoreFile
-    queue: simpy.Resource
+    queue: deque[simpy.Event] = field(default_factory=deque)
+    busy: bool = False
     seen: int = 0
     loaded: float = -np.inf
     mtime: float = -np.inf
@@ -71,8 +96,13 @@ class Gateway:
         """Take the file as it is now into the cache."""
         self.seen, self.loaded, self.mtime = len(self.file.rows), self.env.now, self.file.mtime
 
-    def lock_file(self) -> Process:
-        """Take the lock file, polling while another process has it; returns whether that worked in time."""
+    def lock(self) -> Process:
+        """Queue, then take the lock file, polling while another process has it; returns whether that worked in time."""
+        if self.busy:
+            turn = self.env.event()
+            self.queue.append(turn)
+            yield turn
+        self.busy = True
         file, settings, began, attempt = self.file, self.file.settings, self.env.now, 0
         while file.locked:
             if self.env.now - began >= settings.lock_timeout:
@@ -82,19 +112,31 @@ class Gateway:
         file.locked = True
         return True
 
+    def leave(self) -> None:
+        """Let the next writer in the queue have its turn."""
+        if self.queue:
+            self.queue.popleft().succeed()
+        else:
+            self.busy = False
 
-@dataclass(frozen=True)
-class Plan:
-    """The draws as lists (SimPy is faster on plain floats), with `compute` put before or inside the lock."""
 
-    first: list[int]
-    session: list[int]
-    gateway: list[int]
-    reads: list[str]
-    inherits: list[int]
-    after: list[float]
-    prepare: list[float]
-    hold: list[float]
+class Plan(NamedTuple):
+    """The draws as the model uses them, `compute` put before or inside the lock; see `Traffic` for shapes and units."""
+
+    arrive: Floats
+    first: Ints
+    session: Ints
+    gateway: Ints
+    reads: Ints
+    """(transactions,) where the snapshot comes from: OWN, IN_LOCK, NONE or INHERITED."""
+    inherits: Ints
+    after: Floats
+    prepare: Floats
+    hold: Floats
+
+    def plain(self) -> "Plan":
+        """The plan as lists of plain numbers, which are faster where Python looks at them one by one."""
+        return Plan(*(column.tolist() for column in self))
 
 
 def flow(env: simpy.Environment, gateway: Gateway, plan: Plan, number: int) -> Process:
@@ -106,33 +148,33 @@ def flow(env: simpy.Environment, gateway: Gateway, plan: Plan, number: int) -> P
             yield env.timeout(plan.after[step])
         read = env.now
         inherits = plan.inherits[step]
-        snapshot = snapshots[-inherits] if inherits else gateway.read(session) if plan.reads[step] == "own" else NO_COMMIT
+        snapshot = snapshots[-inherits] if inherits else gateway.read(session) if plan.reads[step] == OWN else NO_COMMIT
         if plan.prepare[step]:
             yield env.timeout(plan.prepare[step])
         queued = env.now
-        with gateway.queue.request() as turn:
-            yield turn
-            if not (yield from gateway.lock_file()):
-                file.previous.append(NO_COMMIT)
-                file.rows.append((step, read, queued, env.now, env.now, False, snapshot))
-                return  # the write failed loudly, and with it the rest of the flow
-            lock = env.now
-            if plan.reads[step] == "in_lock":
-                snapshot = gateway.read(session)
-            elif plan.reads[step] == "none":
-                snapshot = file.newest[session]
-            yield env.timeout(plan.hold[step])
-            file.commit(session, env.now)
-            file.rows.append((step, read, queued, lock, env.now, True, snapshot))
-            gateway.refresh()
-            file.locked = False
+        if not (yield from gateway.lock()):
+            file.previous.append(NO_COMMIT)
+            file.rows.append((step, read, queued, env.now, env.now, False, snapshot))
+            gateway.leave()
+            return  # the write failed loudly, and with it the rest of the flow
+        lock = env.now
+        if plan.reads[step] == IN_LOCK:
+            snapshot = gateway.read(session)
+        elif plan.reads[step] == NONE:
+            snapshot = file.newest[session]
+        yield env.timeout(plan.hold[step])
+        file.commit(session, env.now)
+        file.rows.append((step, read, queued, lock, env.now, True, snapshot))
+        gateway.refresh()
+        file.locked = False
+        gateway.leave()
         snapshots.append(snapshot)
 
 
-def arrive(env: simpy.Environment, gateways: list[Gateway], plan: Plan, times: list[float]) -> Process:
+def arrive(env: simpy.Environment, gateways: list[Gateway], plan: Plan) -> Process:
     """Start every flow at its time of arrival."""
-    for number, time in enumerate(times):
-        yield env.timeout(time - env.now)
+    for number, time in enumerate(plan.arrive):
+        yield env.timeout(max(0.0, time - env.now))  # `now` may be past a tied arrival by a rounding error
         env.process(flow(env, gateways[plan.gateway[number]], plan, number))
 
 
@@ -145,50 +187,44 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
         traffic: the draws.
         in_lock: write sites whose computation is done while the lock is held (`Strategy.in_lock`).
     """
-    plan = make_plan(case, traffic, in_lock)
+    plan = make_plan(case, traffic, in_lock).plain()
     env = simpy.Environment()
     file = StoreFile(workload.store, newest=[NO_COMMIT] * workload.sessions.count)
-    gateways = [Gateway(env, file, simpy.Resource(env)) for _ in range(workload.store.gateways)]
-    env.process(arrive(env, gateways, plan, traffic.arrive.tolist()))
+    gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]
+    env.process(arrive(env, gateways, plan))
     env.run()
-    return make_history(workload, case, traffic, file.rows)
+    return make_history(workload, case, traffic, make_rows(traffic, file.rows))
 
 
 def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
-    """The draws as the model uses them."""
-    inside = np.isin(traffic.site, [case.sites.index(site) for site in in_lock])
+    """The plan of one replicate, as arrays."""
+    inside = np.isin(np.arange(len(case.sites)), [case.sites.index(site) for site in in_lock])
+    reads = np.array([READS.get(snapshot, INHERITED) for snapshot in case.snapshots], dtype=np.int64)
     return Plan(
-        first=traffic.first.tolist(),
-        session=traffic.session.tolist(),
-        gateway=traffic.gateway.tolist(),
-        reads=[case.snapshots[site] for site in traffic.site],
-        inherits=traffic.inherits.tolist(),
-        after=traffic.after.tolist(),
-        prepare=(traffic.prepare + np.where(inside, 0.0, traffic.compute)).tolist(),
-        hold=(traffic.hold + np.where(inside, traffic.compute, 0.0)).tolist(),
+        arrive=traffic.arrive,
+        first=traffic.first,
+        session=traffic.session,
+        gateway=traffic.gateway,
+        reads=reads[traffic.site],
+        inherits=traffic.inherits,
+        after=traffic.after,
+        prepare=traffic.prepare + np.where(inside[traffic.site], 0.0, traffic.compute),
+        hold=traffic.hold + np.where(inside[traffic.site], traffic.compute, 0.0),
     )
 
 
-def make_history(
-    workload: Workload, case: Case, traffic: Traffic, rows: list[tuple[int, float, float, float, float, bool, int]]
-) -> History:
-    """The history of the rows (transaction, read, queued, lock, end, ok, snapshot) that a run left behind."""
-    types = (np.int64, np.float64, np.float64, np.float64, np.float64, np.bool_, np.int64)
-    columns = list(zip(*rows, strict=True)) or [()] * len(types)
-    step, read, queued, lock, end, ok, snapshot = (
-        np.array(column, dtype=kind) for column, kind in zip(columns, types, strict=True)
-    )
-    flows = np.repeat(np.arange(traffic.kind.size), np.diff(traffic.first))[step]
-    return History(
-        fields=case.fields,
-        request_keys=case.request,
-        sites=case.sites,
-        kinds=traffic.kinds,
-        flow=flows,
-        kind=traffic.kind[flows],
+def make_rows(traffic: Traffic, rows: list[Row]) -> Rows:
+    """The rows that a run left behind, as columns."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(ROW_TYPES)
+    arrays: list[Any] = [np.array(column, dtype=dtype) for column, dtype in zip(columns, ROW_TYPES, strict=True)]
+    step, read, queued, lock, end, ok, snapshot = arrays
+    flow_of = np.repeat(np.arange(traffic.kind.size), np.diff(traffic.first))[step]
+    return Rows(
+        flow=flow_of,
+        kind=traffic.kind[flow_of],
         site=traffic.site[step],
-        session=traffic.session[flows],
-        gateway=traffic.gateway[flows],
+        session=traffic.session[flow_of],
+        gateway=traffic.gateway[flow_of],
         read=read,
         queued=queued,
         lock=lock,
@@ -196,7 +232,18 @@ def make_history(
         ok=ok,
         snapshot=snapshot,
         request=traffic.request[step],
+    )
+
+
+def make_history(workload: Workload, case: Case, traffic: Traffic, rows: Rows) -> History:
+    """The history of these rows."""
+    return History(
+        fields=case.fields,
+        request_keys=case.request,
+        sites=case.sites,
+        kinds=traffic.kinds,
         initial=traffic.initial,
         values=Values({domain: tuple(value) if isinstance(value, list) else 0 for domain, value in workload.values.items()}),
         session_names=tuple(f"session-{number + 1}" for number in range(workload.sessions.count)),
+        **rows._asdict(),
     )

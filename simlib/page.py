@@ -6,6 +6,7 @@ a browser runs no script and makes no request.
 
 import base64
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
+_NUMBER = re.compile(r"[+−]?[\d.,]+( (%|pp|ms|s|min|h))?")
 INK, SOFT, FAINT, ACCENT = "#1f2933", "#52606d", "#9aa5b1", "#b44d12"
 KIND_COLOURS = {
     "erased": "#7b2d26",
@@ -102,7 +104,7 @@ def table_html(table: pd.DataFrame) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, Html):
         return f"<td>{value.text}</td>"
-    number = isinstance(value, int | float) or str(value)[:1].isdigit() or str(value)[:1] in "+−"
+    number = _NUMBER.fullmatch(str(value)) is not None
     return f"<td{' class=number' if number else ''}>{escape(str(value))}</td>"
 
 

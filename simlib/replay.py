@@ -7,6 +7,7 @@ destroyed), and how long the wrong value stood.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from numba import njit
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
 from simlib.history import Bools, History
-from simlib.rules import ABSENT, UNDEFINED, Program, evaluate, merge
+from simlib.paired import EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
+from simlib.rules import ABSENT, UNDEFINED
 from simlib.traffic import Codes, Ints
 
 KINDS = ("erased", "reverted", "resurrected", "overtaken", "suppressed")
@@ -73,7 +75,8 @@ class Outcomes:
 
     Attributes:
         strategy: its name.
-        entries: (transactions, fields) value codes of the entry after each transaction; meaningful where `history.ok`.
+        version: (transactions,) row of `versions` that holds the session's entry after each transaction.
+        versions: (versions, fields) value codes; the initial entries, then a row for each transaction that changed an entry.
         clobbers: all clobbers.
         writes, lost: (transactions,) how many fields each `write`-role transaction set, and how many of those were clobbered
             before anyone legitimately replaced them.
@@ -81,10 +84,16 @@ class Outcomes:
 
     strategy: str
     history: History
-    entries: Codes
+    version: Ints
+    versions: Codes
     clobbers: Clobbers
     writes: Ints
     lost: Ints
+
+    @cached_property
+    def entries(self) -> Codes:
+        """(transactions, fields) value codes of the session's entry after each transaction."""
+        return self.versions[self.version]
 
 
 def replay(case: Case, strategy: Strategy, history: History) -> Outcomes:
@@ -97,79 +106,105 @@ def replay(case: Case, strategy: Strategy, history: History) -> Outcomes:
     carries = np.array([role == "write" for role in case.roles])
     capacity = max(64, len(history))
     while True:
-        entries = np.empty((len(history), len(case.fields)), dtype=np.int32)
+        version, (writes, lost) = np.empty(len(history), dtype=np.int64), np.zeros((2, len(history)), dtype=np.int64)
+        versions = np.empty((len(history.initial) + len(history), len(case.fields)), dtype=np.int32)
         table = np.empty(capacity, dtype=_CLOBBER)
-        writes, lost = np.zeros((2, len(history)), dtype=np.int64)
-        count = _walk(
-            strategy.program, case.reference.program, carries, history.site, history.session, history.ok, history.snapshot,
-            history.end, history.request, history.initial, entries, table, writes, lost,
+        changes, count = _walk(
+            strategy.pairs, carries, history.site, history.session, history.ok, history.snapshot, history.end, history.request,
+            history.initial, version, versions, table, writes, lost,
         )  # fmt: skip
         if count <= capacity:
             break
         capacity = count
     clobbers = Clobbers(**{name: table[name][:count].copy() for name in _CLOBBER.names or ()})
-    return Outcomes(strategy.name, history, entries, clobbers, writes, lost)
+    return Outcomes(strategy.name, history, version, versions[:changes], clobbers, writes, lost)
 
 
 @njit(cache=True)
 def _walk(
-    program: Program, reference: Program, carries: Any, site: Any, session: Any, ok: Any, snapshot: Any, end: Any,
-    request: Any, initial: Any, entries: Any, table: Any, writes: Any, lost: Any,
-) -> int:  # fmt: skip
-    """Fill the output arrays; returns how many clobbers there are, which may be more than fit."""
-    fields = initial.shape[1]
-    newest = np.full(initial.shape[0], NOBODY)
+    pairs: Pairs, carries: Any, site: Any, session: Any, ok: Any, snapshot: Any, end: Any, request: Any, initial: Any,
+    version: Any, versions: Any, table: Any, writes: Any, lost: Any,
+) -> tuple[int, int]:  # fmt: skip
+    """Fill the output arrays; returns how many versions and clobbers there are; of clobbers it may be more than fit.
+
+    An entry is known by its version. Most transactions change nothing, and most snapshots show what is still the newest
+    version; then a faithful rule need not run, and a site without others is done at once.
+    """
+    # Numba counts a reference each time an array is taken out of a tuple, so all are taken out once.
+    first, field_of, when, value, unless, faithful, reads, watches, named, limit, keeps, conflict_entry, conflict_request = (
+        pairs
+    )
+    fields, changes, count = initial.shape[1], len(initial), 0
+    versions[:changes] = initial
+    newest = np.arange(changes)
     author = np.full(initial.shape, NOBODY)  # row of the write-role transaction whose value stands, if it is one's
     standing = np.full(initial.shape, NOBODY)  # number of the clobber whose wrong value stands
-    patch, intended, serial = np.empty((3, fields), dtype=np.int32)
-    asked, meant, unused = np.empty((3, fields), dtype=np.bool_)
-    right = np.empty(fields, dtype=np.int32)
-    count = 0
     for row in range(site.size):
+        key, place = session[row], site[row]
+        fresh = newest[key]
+        version[row] = fresh
         if not ok[row]:
             continue
-        key, place, wants = session[row], site[row], request[row]
-        fresh = initial[key] if newest[key] == NOBODY else entries[newest[key]]
-        stale = initial[key] if snapshot[row] == NOBODY else entries[snapshot[row]]
-        entry = entries[row]
-        evaluate(program, place, stale, fresh, wants, patch, asked)
-        merge(fresh, patch, entry)
-        evaluate(reference, place, fresh, fresh, wants, intended, meant)
-        merge(fresh, intended, right)
-        newest[key] = row
-        compared_serially = False
-        for field in range(fields):
-            sets = carries[place] and intended[field] != ABSENT and meant[field]
-            clobbers = entry[field] != right[field]
+        stale = key if snapshot[row] == NOBODY else version[snapshot[row]]
+        differ = 0
+        if stale != fresh:
+            for field in range(fields):
+                differ |= (versions[stale, field] != versions[fresh, field]) << (field % SET_BITS)
+        if watches[place] != EVERYTHING and not differ & watches[place]:
+            continue
+        for pair in range(first[place], first[place + 1]):
+            runs = differ & reads[pair] or not faithful[pair]
+            field = field_of[pair]
+            before = versions[fresh, field]
+            if not runs and (request[row, named[pair]] <= limit[pair] or (keeps[pair] and before != UNDEFINED)):
+                continue
+            patch, meant = written(
+                when, value, unless, pair, REFERENCE, versions, fresh, fresh, request, row, conflict_entry, conflict_request
+            )
+            right = before if patch == ABSENT else patch
+            sets = carries[place] and patch != ABSENT and meant
+            wrong, asked = right, False
+            if runs:
+                patch, asked = written(
+                    when, value, unless, pair, STRATEGY, versions, stale, fresh, request, row, conflict_entry, conflict_request
+                )
+                wrong = before if patch == ABSENT else patch
+            if wrong == before and right == before and not sets:
+                continue
+            if wrong != before:
+                if newest[key] == fresh:
+                    for column in range(fields):
+                        versions[changes, column] = versions[fresh, column]
+                    newest[key] = version[row] = changes
+                    changes += 1
+                versions[newest[key], field] = wrong
             writes[row] += sets
-            if standing[key, field] != NOBODY and (sets or clobbers or entry[field] != fresh[field]):
+            if standing[key, field] != NOBODY:
                 if standing[key, field] < table.size:
                     table["until"][standing[key, field]] = end[row]
                 standing[key, field] = NOBODY
-            if not clobbers:
-                if sets:
-                    author[key, field] = row
-                elif right[field] != fresh[field]:
-                    author[key, field] = NOBODY
+            if wrong == right:
+                if sets or right != before:
+                    author[key, field] = row if sets else NOBODY
                 continue
-            if not compared_serially:
-                evaluate(program, place, fresh, fresh, wants, serial, unused)
-                compared_serially = True
             # What the reference would have replaced as well is nobody's loss.
-            victim = row if sets else author[key, field] if right[field] == fresh[field] else NOBODY
+            victim = row if sets else author[key, field] if right == before else NOBODY
             author[key, field] = NOBODY
             if victim != NOBODY:
                 lost[victim] += 1
             if count < table.size:
+                serial, _ = written(
+                    when, value, unless, pair, STRATEGY, versions, fresh, fresh, request, row, conflict_entry, conflict_request
+                )
                 table["culprit"][count], table["victim"][count], table["field"][count] = row, victim, field
-                table["kind"][count] = classify(stale[field], fresh[field], entry[field], asked[field])
-                table["racing"][count] = needs_race(right[field], fresh[field], serial[field])
-                table["wrong"][count], table["right"][count] = entry[field], right[field]
-                table["fresh"][count], table["stale"][count] = fresh[field], stale[field]
+                table["kind"][count] = classify(versions[stale, field], before, wrong, asked)
+                table["racing"][count] = needs_race(right, before, serial)
+                table["wrong"][count], table["right"][count] = wrong, right
+                table["fresh"][count], table["stale"][count] = before, versions[stale, field]
                 table["until"][count] = np.inf
             standing[key, field] = count
             count += 1
-    return count
+    return changes, count
 
 
 @njit(cache=True)

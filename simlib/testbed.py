@@ -19,7 +19,7 @@ import numpy as np
 
 from simlib.case import Case, Strategy
 from simlib.errors import InputError, RunError, allowed
-from simlib.gateway import make_history, make_plan
+from simlib.gateway import make_history, make_plan, make_rows
 from simlib.history import History
 from simlib.replay import replay
 from simlib.testbed_gateway import Ended, Job
@@ -156,7 +156,7 @@ def _job(store: str, folder: Path, workload: Workload, case: Case, strategy: Str
         settings=workload.store,
         case=case,
         strategy=strategy,
-        plan=make_plan(case, replace(traffic, hold=np.zeros_like(traffic.hold)), strategy.in_lock),
+        plan=make_plan(case, replace(traffic, hold=np.zeros_like(traffic.hold)), strategy.in_lock).plain(),
         arrive=traffic.arrive,
         site=traffic.site,
         request=traffic.request,
@@ -195,7 +195,7 @@ def _assemble(
         store=store,
         strategy=strategy,
         traffic=traffic,
-        history=make_history(workload, case, traffic, rows),
+        history=make_history(workload, case, traffic, make_rows(traffic, rows)),
         step=np.array([row.step for row in ended], dtype=np.int64),
         fresh=np.array([row_of[row.fresh] for row in ended], dtype=np.int64),
         written=np.array([row.written for row in ended], dtype=np.int32).reshape(-1, len(case.fields)),

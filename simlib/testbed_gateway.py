@@ -18,7 +18,7 @@ import numpy as np
 
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
-from simlib.gateway import Plan
+from simlib.gateway import IN_LOCK, NONE, OWN, Plan
 from simlib.rules import evaluate, merge
 from simlib.testbed_store import INITIAL, STORES, Entry, SessionStore, clock
 from simlib.traffic import Codes, Ints
@@ -88,7 +88,7 @@ class Gateway:
             if inherits:
                 snapshot = snapshots[-inherits]
             else:
-                snapshot = self.store.read(session) if plan.reads[step] == "own" else self.nothing
+                snapshot = self.store.read(session) if plan.reads[step] == OWN else self.nothing
             if plan.prepare[step]:
                 await asyncio.sleep(plan.prepare[step])
             taken = await self.write(step, session, snapshot, read)
@@ -111,10 +111,10 @@ class Gateway:
                     Ended(step, read, queued, gave_up, gave_up, False, snapshot.revision, INITIAL, self.nothing.codes)
                 )
                 return None
-            if plan.reads[step] == "in_lock":
+            if plan.reads[step] == IN_LOCK:
                 snapshot = self.store.read(session)
             fresh = self.store.fresh(session)
-            if plan.reads[step] == "none":
+            if plan.reads[step] == NONE:
                 snapshot = fresh
             if plan.hold[step]:
                 await asyncio.sleep(plan.hold[step])
