@@ -9,24 +9,25 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
-from simlib import gateway
+from simlib import gateway, kernel
 from simlib.case import Case, Noticed
-from simlib.errors import InputError
+from simlib.errors import InputError, RunError, allowed
 from simlib.estimate import Difference, Interval, Mean, Rate
-from simlib.history import History
+from simlib.history import History, same
 from simlib.replay import KINDS, Outcomes, replay
 from simlib.tally import Cost, Tally, cost, quantile, tally
 from simlib.traffic import Ints, draw
 from simlib.workload import Workload
 
-ENGINE = "simpy"
-WORTH_A_POOL = 300_000
+ENGINES = {"compiled": kernel.simulate, "simpy": gateway.simulate}
+"""Two implementations of one model; their histories are equal, bit for bit. SimPy's is the specification."""
+WORTH_A_POOL = {"compiled": 10_000_000, "simpy": 300_000}
 """Transactions below which starting further processes takes longer than it saves."""
 
 
@@ -46,12 +47,16 @@ class Result:
         workload, case, seed: what was run.
         strategies: names, in the order asked for.
         baseline: the strategy that differences refer to.
+        engine: which of ENGINES simulated.
+        checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well.
         replicates: in order.
     """
 
     workload: Workload
     case: Case
     seed: int
+    engine: str
+    checked: int
     strategies: tuple[str, ...]
     baseline: str
     replicates: tuple[Replicate, ...]
@@ -175,7 +180,8 @@ class Result:
         return {
             "workload": self.workload.workload,
             "case": self.case.name,
-            "engine": ENGINE,
+            "engine": self.engine,
+            "engines_agree_on": self.checked,
             "seed": self.seed,
             "replicates": len(self.replicates),
             "transactions": self.transactions,
@@ -220,19 +226,37 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def timelines(workload: Workload, case: Case, strategies: Sequence[str], seed: int, replicate: int) -> dict[str, History]:
+def timelines(
+    workload: Workload, case: Case, strategies: Sequence[str], seed: int, replicate: int, engine: str
+) -> dict[str, History]:
     """The history on which each strategy is judged in one replicate; equal `in_lock`, same history."""
     traffic = draw(workload, case, seed, replicate)
     histories = {
-        in_lock: gateway.simulate(workload, case, traffic, in_lock)
+        in_lock: ENGINES[engine](workload, case, traffic, in_lock)
         for in_lock in dict.fromkeys(case.strategy(name).in_lock for name in strategies)
     }
     return {name: histories[case.strategy(name).in_lock] for name in strategies}
 
 
-def run_replicate(workload: Workload, case: Case, strategies: Sequence[str], seed: int, replicate: int) -> Replicate:
+def check_engines(workload: Workload, case: Case, strategies: Sequence[str], seed: int) -> int:
+    """Run the first replicate on both engines; returns how many transactions they agree on.
+
+    Raises:
+        RunError: the histories differ, which would be a bug.
+    """
+    one, other = (timelines(workload, case, strategies, seed, 0, engine) for engine in ENGINES)
+    distinct = {case.strategy(name).in_lock: name for name in strategies}
+    for name in distinct.values():
+        if not same(one[name], other[name]):
+            raise RunError(f"the engines {' and '.join(ENGINES)} disagree on the timeline of {name}, seed {seed}, replicate 0")
+    return sum(len(one[name]) for name in distinct.values())
+
+
+def run_replicate(
+    workload: Workload, case: Case, strategies: Sequence[str], seed: int, engine: str, replicate: int
+) -> Replicate:
     """Simulate, replay and count one replicate."""
-    histories = timelines(workload, case, strategies, seed, replicate)
+    histories = timelines(workload, case, strategies, seed, replicate, engine)
     distinct = {id(history): history for history in histories.values()}
     serial = {key: replay(case, case.reference, history) for key, history in distinct.items()}
     costs = {key: cost(history) for key, history in distinct.items()}
@@ -250,6 +274,7 @@ def run(
     *,
     seed: int = 1,
     replicates: int | None = None,
+    engine: str = "compiled",
     jobs: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Result:
@@ -262,11 +287,13 @@ def run(
             baseline is not among them.
         seed: the root of all random streams, at least 0.
         replicates: how many; the workload's own number if not given.
+        engine: one of ENGINES. With the compiled one, the first replicate is run on SimPy as well and compared.
         jobs: processes; as many as are worth their start if not given.
         progress: called after each replicate.
 
     Raises:
-        InputError: an unknown strategy, a workload that does not fit the case, or a number out of range.
+        InputError: an unknown strategy or engine, a workload that does not fit the case, or a number out of range.
+        RunError: the two engines disagree.
     """
     names = tuple(dict.fromkeys(strategies)) or tuple(case.strategies)
     count = workload.replicates if replicates is None else replicates
@@ -275,37 +302,39 @@ def run(
             raise InputError(f"{label}: {value} is too small; allowed: {least} or more")
     for name in names:
         case.strategy(name)
+    if engine not in ENGINES:
+        raise InputError(f"engine '{engine}' is not known; {allowed(list(ENGINES))}")
     workload.check_case(case, workload.workload)
+    checked = check_engines(workload, case, names, seed) if engine == "compiled" else 0
+    task = partial(run_replicate, workload, case, names, seed, engine)
     done = []
-    for replicate in _replicates(workload, case, names, seed, count, jobs or _worthwhile_jobs(workload, count)):
+    for replicate in _replicates(task, count, jobs or _worthwhile_jobs(workload, count, engine)):
         done.append(replicate)
         progress()
     return Result(
         workload=workload,
         case=case,
         seed=seed,
+        engine=engine,
+        checked=checked,
         strategies=names,
         baseline=case.baseline if case.baseline in names else names[0],
         replicates=tuple(done),
     )
 
 
-def _replicates(
-    workload: Workload, case: Case, names: tuple[str, ...], seed: int, count: int, jobs: int
-) -> Iterator[Replicate]:
+def _replicates(task: Callable[[int], Replicate], count: int, jobs: int) -> Iterator[Replicate]:
     if jobs == 1:
-        yield from (run_replicate(workload, case, names, seed, number) for number in range(count))
+        yield from map(task, range(count))
         return
     with ProcessPoolExecutor(min(jobs, count), mp_context=get_context("spawn")) as pool:
         chunk = max(1, count // (4 * jobs))
-        yield from pool.map(
-            run_replicate, repeat(workload), repeat(case), repeat(names), repeat(seed), range(count), chunksize=chunk
-        )
+        yield from pool.map(task, range(count), chunksize=chunk)
 
 
-def _worthwhile_jobs(workload: Workload, replicates: int) -> int:
+def _worthwhile_jobs(workload: Workload, replicates: int, engine: str) -> int:
     expected = sum(flow.rate * len(flow.steps) for flow in workload.traffic.values()) * workload.duration * replicates
-    return (os.cpu_count() or 1) if expected > WORTH_A_POOL else 1
+    return (os.cpu_count() or 1) if expected > WORTH_A_POOL[engine] else 1
 
 
 def find_example(result: Result, strategy: str) -> tuple[Outcomes, int] | None:
@@ -320,7 +349,7 @@ def find_example(result: Result, strategy: str) -> tuple[Outcomes, int] | None:
     racing = int(counts[..., 1].any())
     sort = np.unravel_index(int(np.argmax(counts[..., racing])), counts.shape[:3])
     replicate = next(number for number, tally in enumerate(result.tallies(strategy)) if tally.clobbers[(*sort, racing)])
-    history = timelines(result.workload, result.case, [strategy], result.seed, replicate)[strategy]
+    history = timelines(result.workload, result.case, [strategy], result.seed, replicate, result.engine)[strategy]
     outcomes = replay(result.case, result.case.strategy(strategy), history)
     clobbers = outcomes.clobbers
     made_by = (history.site[clobbers.culprit], clobbers.field, clobbers.kind, clobbers.racing)

@@ -18,9 +18,9 @@ from simlib.case import Case, Noticed, load_case
 from simlib.counterexample import judge
 from simlib.counterfactual import Counterfactual, counterfactual
 from simlib.diagram import sequence
-from simlib.errors import InputError
+from simlib.errors import InputError, allowed
 from simlib.estimate import Difference
-from simlib.experiment import ENGINE, Result, find_example, run
+from simlib.experiment import ENGINES, Result, find_example, run
 from simlib.interleave import Proofs, prove
 from simlib.page import Figure, Html, bullets, marked, milliseconds, paragraphs, percent, points, seconds, table_html, two_lines
 from simlib.recording import Recording, find_recording, read_recording
@@ -276,8 +276,11 @@ class Impact:
         result, model = self.result, self.result.workload
         timelines = len({self.case.strategy(name).in_lock for name in result.strategies})
         facts = [
-            f"{len(result.replicates)} replicates of {model.duration:g} s each, seed {result.seed}, engine {ENGINE}: "
+            f"{len(result.replicates)} replicates of {model.duration:g} s each, seed {result.seed}, engine {result.engine}: "
             f"{result.transactions:,} transactions on {timelines} timelines.",
+            f"SimPy and compiled histories identical: {result.checked:,} transactions of the first replicate."
+            if result.checked
+            else "Everything was simulated with SimPy.",
             "Strategies that compute in the same place are judged on the very same timelines; the others on timelines with the "
             "same draws. Differences are paired by replicate.",
             "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is "
@@ -310,6 +313,8 @@ class Impact:
             words += ["--case", self.case_name]
         if set(result.strategies) != set(self.case.strategies):
             words += [word for name in result.strategies for word in ("--strategy", name)]
+        if result.engine != "compiled":
+            words += ["--engine", result.engine]
         if self.recording_name:
             words += ["--recording", self.recording_name]
         return marked(shlex.join(words))
@@ -324,6 +329,7 @@ def study(
     strategies: Sequence[str] = (),
     overrides: Sequence[str] = (),
     recording: str = "",
+    engine: str = "compiled",
 ) -> Impact:
     """Run the experiment and the counterfactual that a fix-impact report shows.
 
@@ -335,13 +341,14 @@ def study(
         strategies: names; all of the case if empty.
         overrides: `key.key=value` for the workload.
         recording: name or path; no counterfactual if empty.
+        engine: `compiled` or `simpy`.
 
     Raises:
         InputError: anything in the input that does not fit.
     """
-    model, compiled, recorded = check_input(workload, case, seed, replicates, strategies, overrides, recording)
+    model, compiled, recorded = check_input(workload, case, seed, replicates, strategies, overrides, recording, engine)
     counter = counterfactual(compiled, recorded, strategies) if recorded else None
-    result = run(model, compiled, strategies, seed=seed, replicates=replicates or None)
+    result = run(model, compiled, strategies, seed=seed, replicates=replicates or None, engine=engine)
     return Impact(result, counter, _proofs(result), tuple(overrides), workload, case, recording)
 
 
@@ -355,7 +362,14 @@ def _proofs(result: Result) -> Proofs | None:
 
 
 def check_input(
-    workload: str, case: str, seed: int, replicates: int, strategies: Sequence[str], overrides: Sequence[str], recording: str
+    workload: str,
+    case: str,
+    seed: int,
+    replicates: int,
+    strategies: Sequence[str],
+    overrides: Sequence[str],
+    recording: str,
+    engine: str,
 ) -> tuple[Workload, Case, Recording | None]:
     """Load what a study needs, without running anything; arguments as of `study`.
 
@@ -365,6 +379,8 @@ def check_input(
     for label, value in (("seed", seed), ("replicates", replicates)):
         if value < 0:
             raise InputError(f"{label}: {value} is too small; allowed: 0 or more")
+    if engine not in ENGINES:
+        raise InputError(f"engine '{engine}' is not known; {allowed(list(ENGINES))}")
     model = load_workload(workload, overrides)
     compiled = load_case(case or model.case)
     model.check_case(compiled, workload)

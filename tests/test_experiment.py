@@ -1,13 +1,15 @@
 """Experiments: determinism, pairing, and the order of strategies that the case's authors should see."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from simlib import gateway
 from simlib.case import load_case
-from simlib.errors import InputError
-from simlib.experiment import find_example, run
+from simlib.errors import InputError, RunError
+from simlib.experiment import ENGINES, find_example, run, timelines
 from simlib.tally import EDGES, quantile
 from simlib.workload import load_workload
 
@@ -31,6 +33,32 @@ def test_the_same_seed_gives_the_same_bytes(case):
     model = load_workload("busy-team", ["duration=60"])
     texts = [json.dumps(run(model, case, seed=3, replicates=3).to_json()) for _ in range(2)]
     assert texts[0] == texts[1]
+
+
+def test_both_engines_give_the_same_numbers(case):
+    model = load_workload("multi-process", ["duration=60"])
+    compiled, simpy = (run(model, case, replicates=2, engine=engine).to_json() for engine in ("compiled", "simpy"))
+    assert compiled.pop("engines_agree_on") == compiled["transactions"] - run_of(model, case, 1)
+    assert compiled.pop("engine") == "compiled"
+    assert simpy.pop("engine") == "simpy"
+    assert simpy.pop("engines_agree_on") == 0
+    assert compiled == simpy
+
+
+def run_of(model, case, replicate):
+    """Transactions of one replicate, over the timelines of all strategies."""
+    histories = timelines(model, case, tuple(case.strategies), 1, replicate, "simpy").values()
+    return sum(len(history) for history in {id(history): history for history in histories}.values())
+
+
+def test_engines_that_disagree_stop_the_run(case, monkeypatch):
+    def late(workload, case, traffic, in_lock):
+        history = gateway.simulate(workload, case, traffic, in_lock)
+        return replace(history, end=np.nextafter(history.end, np.inf))
+
+    monkeypatch.setitem(ENGINES, "compiled", late)
+    with pytest.raises(RunError, match="the engines compiled and simpy disagree on the timeline of"):
+        run(load_workload("quiet", ["duration=100"]), case, replicates=1)
 
 
 def test_the_number_of_processes_does_not_show(case):
@@ -118,7 +146,13 @@ def test_an_example_is_a_race_if_there_is_one(case, busy_team):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"replicates": 0}, "replicates: 0"), ({"seed": -1}, "seed: -1"), ({"jobs": 0}, "jobs: 0")]
+    ("arguments", "message"),
+    [
+        ({"replicates": 0}, "replicates: 0"),
+        ({"seed": -1}, "seed: -1"),
+        ({"jobs": 0}, "jobs: 0"),
+        ({"engine": "fast"}, "engine 'fast' is not known; allowed: compiled, simpy"),
+    ],
 )
 def test_numbers_out_of_range_are_refused(case, arguments, message):
     with pytest.raises(InputError, match=message):

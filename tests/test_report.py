@@ -87,9 +87,9 @@ def test_the_page_is_one_file_under_a_megabyte_that_asks_for_nothing(made, page)
 
 def test_every_figure_has_a_picture_with_alt_text_a_caption_and_its_numbers(page):
     counts = {tag: sum(seen == tag for seen, _ in page.tags) for tag in ("figure", "img", "figcaption")}
-    assert counts["figure"] == counts["img"] == counts["figcaption"] == 6
+    assert counts["figure"] == counts["img"] == counts["figcaption"] == 7
     assert all(len(attributes["alt"]) > 40 for tag, attributes in page.tags if tag == "img")
-    assert page.text.count("The numbers") == 6
+    assert page.text.count("The numbers") == 7
 
 
 def test_the_verdict_names_every_strategy_with_a_number(study):
@@ -130,6 +130,7 @@ def test_the_method_gives_seed_versions_assumptions_and_the_command(study):
     text = re.sub(r"<[^>]+>", "", study.method().text)
     assert "simlib report busy-team --seed 1 --replicates 3 --set duration=200" in text
     assert "simpy 4" in text
+    assert re.search(r"SimPy and compiled histories identical: [\d,]+ transactions", text)
     for assumption in impact.ASSUMPTIONS:
         assert assumption.split(".")[0].replace("`", "")[:30] in text
 

@@ -16,5 +16,6 @@ Replicates = Annotated[int | None, typer.Option(help="How many; else as the work
 Strategies = Annotated[
     list[str], typer.Option("--strategy", metavar="NAME", help="Only this one; may be given more than once.")
 ]
+Engine = Annotated[str, typer.Option(help="compiled, or simpy: the readable specification; equal results.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 Out = Annotated[Path | None, typer.Option(help="Write the JSON to this file instead of stdout.")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from simlib.cli.options import CaseName, Overrides, Replicates, Seed, Strategies, Workloads
+from simlib.cli.options import CaseName, Engine, Overrides, Replicates, Seed, Strategies, Workloads
 from simlib.cli.output import complain
 from simlib.errors import RunError, SimlibError
 
@@ -21,6 +21,7 @@ def report(
     recording: Annotated[
         str, typer.Option(help="Recording for the counterfactual; '' for none.")
     ] = "store-2026.4.22-after-19328-long",
+    engine: Engine = "compiled",
     out: Annotated[Path | None, typer.Option(help="File, or folder if there are several workloads; else reports/.")] = None,
 ) -> None:
     """Write a fix-impact report for each workload: one self-contained HTML file."""
@@ -41,6 +42,7 @@ def report(
             "strategies": strategies,
             "overrides": overrides,
             "recording": recording,
+            "engine": engine,
         }
         try:
             check_input(**parameters)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from simlib.cli.options import CaseName, Json, Out, Overrides, Replicates, Seed, Strategies, Workload
+from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload
 from simlib.cli.output import print_json, print_table, progress_bar
 
 
@@ -15,6 +15,7 @@ def run(
     seed: Seed = 1,
     replicates: Replicates = None,
     strategies: Strategies = [],  # noqa: B006
+    engine: Engine = "compiled",
     jobs: Annotated[int | None, typer.Option(help="Processes; else as many as are worth their start.", min=1)] = None,
     as_json: Json = False,
     out: Out = None,
@@ -28,7 +29,9 @@ def run(
     model = load_workload(workload, overrides)
     compiled = load_case(case or model.case)
     with progress_bar("replicates", replicates or model.replicates) as step:
-        result = run_experiment(model, compiled, strategies, seed=seed, replicates=replicates, jobs=jobs, progress=step)
+        result = run_experiment(
+            model, compiled, strategies, seed=seed, replicates=replicates, engine=engine, jobs=jobs, progress=step
+        )
     if as_json or out:
         print_json(result.to_json(), out)
         return
