@@ -1,0 +1,293 @@
+"""Prediction: the model, calibrated on one part of a recording, against the rest of it.
+
+A history is cut into two halves by time. From each half a workload is calibrated; the model then predicts what the other half
+shows, for every strategy that does not change timing. The two predictions are pooled, so each figure is compared over the
+whole recording, and no part of it is predicted from itself.
+
+The prediction interval comes from replicates as long as the half that they predict. Each has its own calibration, on a
+resample (in blocks) of what was seen, so the interval holds the noise of the observation, which clusters, as well as the
+uncertainty of the calibration.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from simlib.calibrate import Evidence, Step, calibrate_evidence
+from simlib.calibrate_history import Locking, history_evidence, part
+from simlib.case import Case, Strategy
+from simlib.distributions import Floats
+from simlib.gateway import simulate
+from simlib.history import Bools, History
+from simlib.replay import Outcomes, replay
+from simlib.tally import Count, tally
+from simlib.traffic import Codes, draw
+from simlib.workload import Recorded, Workload
+
+LEVEL = 0.95
+BLOCKS = 20
+"""Pieces of time from which an observation's own sampling variance is estimated."""
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One figure, observed and predicted. Rates are shares; waits are seconds.
+
+    Attributes:
+        source, rule, figure: which recording, which strategy, and which figure of it.
+        low, high: the 95 % prediction interval, the observation's own noise included.
+        n: how many turns, writes or transactions were observed.
+        variance: the observation's own sampling variance.
+    """
+
+    source: str
+    rule: str
+    figure: str
+    observed: float
+    predicted: float
+    low: float
+    high: float
+    inside: bool
+    n: int
+    variance: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """All figures of some recordings."""
+
+    figures: tuple[Condition, ...]
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The headline: clobber rates, one for each source and strategy."""
+        return tuple(figure for figure in self.figures if figure.figure == "clobber_rate")
+
+    @property
+    def rmse(self) -> float:
+        """Root mean square error of the predicted clobber rates, the observations' own sampling variance taken off.
+
+        Turns weigh alike: a recording counts by how many it has.
+        """
+        rows = self.conditions
+        errors = [(row.predicted - row.observed) ** 2 - row.variance for row in rows]
+        return float(np.sqrt(max(0.0, np.average(errors, weights=[row.n for row in rows]))))
+
+    @property
+    def coverage(self) -> float:
+        """Share of all figures that are inside their prediction interval."""
+        return float(np.mean([figure.inside for figure in self.figures]))
+
+
+def validation_json(validation: Validation) -> dict[str, Any]:
+    """The validation as JSON: `conditions` are clobber rates, `figures` all the others."""
+
+    def row(condition: Condition) -> dict[str, Any]:
+        return {name: value for name, value in asdict(condition).items() if name != "variance"}
+
+    return {
+        "conditions": [row(condition) for condition in validation.conditions],
+        "figures": [row(condition) for condition in validation.figures if condition not in validation.conditions],
+        "rmse": validation.rmse,
+        "coverage": validation.coverage,
+    }
+
+
+@dataclass(frozen=True)
+class _Half:
+    """What one half of a history, or one replicate of it, shows: counts, and the seconds waited for the lock."""
+
+    counts: dict[tuple[str, str], Count]
+    waits: Floats
+
+
+def predict(history: History, case: Case, source: str, replicates: int = 30, seed: int = 1, rule: str | None = None) -> list[Condition]:
+    """Predicted against observed figures of a history.
+
+    Args:
+        history: what was observed.
+        case: its case.
+        source: its name in the result.
+        replicates: of the model, for each half.
+        seed: of the model.
+        rule: the strategy that was at work; strategies with another timing class are left out. None: the case's baseline.
+
+    Raises:
+        InputError: the history is too short.
+    """
+    at_work = case.strategy(rule or case.baseline)
+    strategies = [strategy for strategy in case.strategies.values() if strategy.in_lock == at_work.in_lock]
+    outcomes = [replay(case, strategy, history) for strategy in strategies]
+    middle, size = len(history) // 2, len(history)
+    observed, predicted, blocks = [], [], []
+    for number, (here, there) in enumerate([((0, middle), (middle, size)), ((middle, size), (0, middle))]):
+        evidence, locking = history_evidence(part(history, *there), case, source)
+        counted = _rows(here, size)
+        waits = (history.lock - locking.began_in(history))[counted & history.ok]
+        observed.append(_Half(tally(case, outcomes, counted), waits))
+        blocks += [tally(case, outcomes, _rows(block, size)) for block in _blocks(*here)]
+        reads = history.read[counted]
+        duration = float(reads.max() - reads.min())
+        entries = [_standing(outcome, here[0]) for outcome in outcomes]
+        predicted.append(
+            [
+                _simulated(case, strategies, evidence, locking, duration, entries, history, seed, number * replicates + replicate)
+                for replicate in range(replicates)
+            ]
+        )
+    runs = [
+        _Half(_summed([one.counts, other.counts]), np.concatenate([one.waits, other.waits]))
+        for one, other in zip(*predicted, strict=True)
+    ]
+    whole = _Half(_summed([half.counts for half in observed]), np.concatenate([half.waits for half in observed]))
+    return [*_rates(source, whole, runs, blocks), *_wait_figures(source, at_work.name, whole, runs)]
+
+
+def _rows(span: tuple[int, int], size: int) -> Bools:
+    rows = np.arange(size)
+    return (rows >= span[0]) & (rows < span[1])
+
+
+def _blocks(start: int, stop: int) -> list[tuple[int, int]]:
+    edges = np.linspace(start, stop, BLOCKS // 2 + 1).astype(int).tolist()
+    return list(itertools.pairwise(edges))
+
+
+def _summed(parts: Sequence[dict[tuple[str, str], Count]]) -> dict[tuple[str, str], Count]:
+    return {key: (sum(part[key][0] for part in parts), sum(part[key][1] for part in parts)) for key in parts[0]}
+
+
+def _standing(outcomes: Outcomes, row: int) -> Codes:
+    """The entries as they stand before `row`."""
+    history = outcomes.history
+    entries = history.initial.copy()
+    rows = np.flatnonzero(history.ok[:row])
+    newest = dict(zip(history.session[rows].tolist(), rows.tolist(), strict=True))
+    for session, commit in newest.items():
+        entries[session] = outcomes.entries[commit]
+    return entries
+
+
+def _simulated(
+    case: Case, strategies: Sequence[Strategy], evidence: Evidence, locking: Locking, duration: float,
+    entries: Sequence[Codes], history: History, seed: int, replicate: int,
+) -> _Half:  # fmt: skip
+    """What one replicate of the model shows."""
+    rng = np.random.default_rng([seed, replicate])
+    workload = resampled(evidence, case, duration, rng)
+    traffic = draw(workload, case, seed, replicate)
+    timeline = simulate(workload, case, traffic, strategies[0].in_lock)
+    sessions = workload.sessions.count
+    outcomes = [
+        replay(case, strategy, replace(timeline, initial=_recoded(standing, history, workload, case)[:sessions]))
+        for strategy, standing in zip(strategies, entries, strict=True)
+    ]
+    waits = timeline.lock - locking.began_in(timeline) + rng.choice(locking.acquire, len(timeline))
+    return _Half(tally(case, outcomes, timeline.ok), waits[timeline.ok])
+
+
+def resampled(evidence: Evidence, case: Case, duration: float, rng: np.random.Generator) -> Workload:
+    """A workload of `duration` seconds, calibrated on a resample of the evidence.
+
+    Arrivals of all kinds are resampled together in blocks of time, so that what comes together stays together; times in blocks
+    of neighbours; shapes of requests one by one.
+    """
+    length = min(1.0, evidence.duration / 20)
+    starts = rng.uniform(0, evidence.duration - length, int(np.ceil(duration / length)))
+
+    def arrivals(times: Floats) -> Floats:
+        blocks = [times[(times >= start) & (times < start + length)] - start + k * length for k, start in enumerate(starts)]
+        return np.concatenate(blocks)
+
+    def neighbours(values: Floats) -> Floats:
+        size = max(1, min(25, values.size // 10))
+        first = rng.integers(0, values.size - size + 1, -(-values.size // size))
+        return np.asarray(values[(first[:, None] + np.arange(size)).ravel()])
+
+    def shapes(step: Step) -> Step:
+        counts = np.array(list(step.shapes.values()))
+        drawn = rng.multinomial(counts.sum(), counts / counts.sum()) if counts.size else counts
+        return Step(step.site, Counter({shape: int(n) for shape, n in zip(step.shapes, drawn, strict=True) if n}))
+
+    again = replace(
+        evidence,
+        arrivals={kind: arrivals(times) for kind, times in evidence.arrivals.items()},
+        steps={kind: [shapes(step) for step in steps] for kind, steps in evidence.steps.items()},
+        times={site: {name: neighbours(v) for name, v in named.items() if v.size} for site, named in evidence.times.items()},
+        duration=duration,
+    )
+    workload = calibrate_evidence(again, case).workload
+    flows = {
+        kind: flow.model_copy(update={"arrivals": Recorded(kind="recorded", times=again.arrivals[kind].tolist())})
+        for kind, flow in workload.traffic.items()
+    }
+    return workload.model_copy(update={"traffic": flows, "duration": duration})
+
+
+def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -> Codes:
+    """`entries` in the value codes of the workload; values of a `many` domain become ones that are hardly ever drawn."""
+    out = np.zeros((max(len(entries), workload.sessions.count), entries.shape[1]), dtype=np.int32)
+    for number, name in enumerate(case.fields):
+        domain = case.domains[name]
+        names = workload.values.get(domain)
+        codes = np.arange(int(entries[:, number].max(initial=0)) + 1)
+        if isinstance(names, list):
+            known = {value: code for code, value in enumerate(names, start=1)}
+            codes = np.array([0, *(known.get(history.values.name(domain, int(code)), int(code)) for code in codes[1:])])
+        out[: len(entries), number] = codes[entries[:, number]]
+    return out
+
+
+def _rates(source: str, observed: _Half, runs: Sequence[_Half], blocks: Sequence[dict[tuple[str, str], Count]]) -> list[Condition]:
+    """Every figure that is a share. Its interval is that of a count whose mean and variance are the replicates': negative
+    binomial, or Poisson where the counts vary no more than that.
+    """
+    conditions = []
+    for (rule, figure), (count, n) in observed.counts.items():
+        hits, trials = np.array([run.counts[rule, figure] for run in runs], dtype=np.float64).T
+        if not n or (not hits.any() and not count):
+            continue  # nothing to predict: no such write, in the recording or in the model
+        rate = float(hits.sum() / trials.sum())
+        low, high = _count_interval(rate * n, float((hits / trials).var(ddof=1)) * n**2, hits.size)
+        variance = _ratio_variance(np.array([block[rule, figure] for block in blocks], dtype=np.float64))
+        conditions.append(Condition(source, rule, figure, count / n, rate, low / n, high / n, low <= count <= high, n, variance))
+    return conditions
+
+
+def _count_interval(mean: float, variance: float, replicates: int) -> tuple[float, float]:
+    """Where a count of that mean and variance falls with probability LEVEL; the mean is known from so many replicates."""
+    mean = max(mean, 0.5 / replicates)
+    variance = max(variance, mean) * (1 + 1 / replicates)
+    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    distribution = stats.nbinom(mean**2 / (variance - mean), mean / variance)
+    low, high = distribution.ppf(tails)
+    return float(low), float(high)
+
+
+def _ratio_variance(blocks: Floats) -> float:
+    """Sampling variance of sum(hits) / sum(trials) from (blocks, 2), blocks being independent (the ratio estimator's)."""
+    hits, trials = blocks.T
+    if not trials.sum():
+        return 0.0
+    residuals = hits - trials * hits.sum() / trials.sum()
+    return float(residuals.var(ddof=1) * hits.size / trials.sum() ** 2)
+
+
+def _wait_figures(source: str, rule: str, observed: _Half, runs: Sequence[_Half]) -> list[Condition]:
+    """Quantiles of the lock wait in seconds; the interval is a t interval of the replicates' logarithms."""
+    conditions = []
+    for name, share in QUANTILES.items():
+        seen = float(np.quantile(observed.waits, share))
+        logs = np.log([max(1e-9, float(np.quantile(run.waits, share))) for run in runs])
+        reach = stats.t.ppf((1 + LEVEL) / 2, logs.size - 1) * logs.std(ddof=1) * np.sqrt(1 + 1 / logs.size)
+        low, high = np.exp([logs.mean() - reach, logs.mean() + reach]).tolist()
+        conditions.append(
+            Condition(source, rule, f"lock_wait.{name}", seen, float(np.exp(logs.mean())), low, high, low <= seen <= high, observed.waits.size, 0.0)
+        )
+    return conditions
