@@ -4,7 +4,7 @@ A history says when a snapshot was read, when the lock was had, and when a commi
 inferred from pairs of transactions:
 
 - `gap`: from a noted commit to the next transaction's lock, when that one had been waiting.
-- `acquire`: from reading (or queueing) to the lock, when nobody was in the way.
+- `acquire`: from the moment when the lock could be taken to the moment when the transaction noted that it had it.
 - `early`: how long before its noted time a commit is seen by readers (a build notes it after the rename, and after what
   follows). The lock is free `early + gap - acquire` after readers see the commit.
 """
@@ -28,11 +28,11 @@ ENOUGH = 20
 
 @dataclass(frozen=True)
 class Locking:
-    """How the lock works in a history. Times in seconds.
+    """How the lock works in a history of n transactions. Times in seconds.
 
     Attributes:
         known: (sites,) whether the history tells when a transaction of that site began to wait.
-        acquire: times from beginning to the lock, when nobody was in the way.
+        acquire: (n,) from the moment when the lock was free and the transaction wanted it until it noted that it had it.
         gap: from a noted commit to the next lock, somebody waiting.
         early: how long before its noted time a commit is seen.
         release: from the commit (as seen by readers) until the lock is free.
@@ -48,6 +48,9 @@ class Locking:
         """(n,) when each transaction began to wait; where its site does not tell, when it read."""
         return np.where(np.array(self.known)[history.site], history.queued, history.read)
 
+    def hold_in(self, history: History) -> Floats:
+        """(n,) the model's hold: from the moment when the lock could be taken until readers see the commit."""
+        return np.maximum(history.end - history.lock - self.early, 0.0) + self.acquire
 
 
 def part(history: History, start: int, stop: int) -> History:
@@ -80,12 +83,13 @@ def find_locking(history: History) -> Locking:
     alone = history.ok & (began > before)
     same = np.concatenate([[False], history.gateway[1:] == history.gateway[:-1]])
     waited = history.ok & same & (began < before - 0.25 * np.median(history.end - history.lock))
-    acquire = (history.lock - began)[alone]
-    acquire = acquire[acquire <= np.quantile(acquire, 0.995)] if acquire.size else np.zeros(1)
-    gaps = (history.lock - before)[waited]
+    free = float(np.median((history.lock - began)[alone])) if alone.any() else 0.0
+    gap = float(np.median((history.lock - before)[waited])) if waited.sum() >= ENOUGH else free
+    # A waiting process polls the lock file of another one: how long it then takes to get the lock is the poll's doing.
+    acquire = history.lock - np.maximum(began, before + gap - free)
+    acquire = np.where(alone | same, np.maximum(acquire, 0.0), free)
     early = _early(history)
-    gap = float(np.median(gaps)) if gaps.size >= ENOUGH else float(np.median(acquire))
-    return Locking(known, acquire, gap, early, max(0.0, early + gap - float(np.mean(acquire))))
+    return Locking(known, acquire, gap, early, max(0.0, early + gap - free))
 
 
 def _early(history: History) -> float:
@@ -121,9 +125,9 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
         raise InputError(f"{source}: {len(history)} transactions; a calibration needs at least {ENOUGH}")
     history.check(case)
     locking = find_locking(history)
-    first_rows = _first_rows(history)
-    start = float(history.read[first_rows].min())
-    kinds = {name: first_rows[history.kind[first_rows] == number] for number, name in enumerate(history.kinds)}
+    firsts = first_rows(history)
+    start = float(history.read[firsts].min())
+    kinds = {name: firsts[history.kind[firsts] == number] for number, name in enumerate(history.kinds)}
     kinds = {name: rows for name, rows in kinds.items() if rows.size}
     assumed = [
         "The event loop of a process: it delays nobody.",
@@ -131,10 +135,10 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
     ]
     return Evidence(
         source=source,
-        duration=float(history.read[first_rows].max()) - start,
+        duration=float(history.read[firsts].max()) - start,
         arrivals={name: np.sort(history.read[rows] - start) for name, rows in kinds.items()},
         steps={name: _steps(history, rows) for name, rows in kinds.items()},
-        sessions={history.session_names[session]: count for session, count in Counter(history.session[first_rows].tolist()).items()},
+        sessions={history.session_names[session]: count for session, count in Counter(history.session[firsts].tolist()).items()},
         values=_values(history, case),
         times={
             history.sites[site]: _times(history, locking, site)
@@ -143,7 +147,7 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
         store={"gateways": int(history.gateway.max()) + 1, "release": round(locking.release, 7)},
         assumed=assumed,
         seen=[
-            f"Lock: {1e3 * float(np.mean(locking.acquire)):.3g} ms to take it when it is free, {1e3 * locking.gap:.3g} ms from a "
+            f"Lock: {1e3 * float(np.median(locking.acquire)):.3g} ms to take it when it is free, {1e3 * locking.gap:.3g} ms from a "
             f"noted commit to the next lock, a commit seen {1e3 * locking.early:.3g} ms before it is noted."
         ],
     ), locking
@@ -158,7 +162,7 @@ def calibrate_history(history: History, case: Case, source: str, name: str = "ca
     return calibrate_evidence(history_evidence(history, case, source)[0], case, name)
 
 
-def _first_rows(history: History) -> Ints:
+def first_rows(history: History) -> Ints:
     """The row of each flow's first transaction."""
     order = np.lexsort((history.read, history.flow))
     return order[np.concatenate([[True], np.diff(history.flow[order]) > 0])]
@@ -197,21 +201,19 @@ def _values(history: History, case: Case) -> dict[str, Counter[str]]:
 
 def _times(history: History, locking: Locking, site: int) -> dict[str, Floats]:
     rows = np.flatnonzero((history.site == site) & history.ok)
-    hold = (history.end - history.lock)[rows]
-    # The model's hold runs from the grant to the moment when readers see the commit; the pair is independent.
-    acquire = np.resize(locking.acquire, rows.size)
-    times = {"hold": np.maximum(hold - locking.early + acquire, 0.05 * hold)}
-    if locking.known[site]:
-        times["prepare"] = (history.queued - history.read)[rows]
-    follows = _pauses(history, rows)
-    return {"after": follows, **times} if follows.size else times
+    times = {
+        "after": pauses(history)[rows],
+        "prepare": locking.began_in(history)[rows] - history.read[rows],
+        "hold": locking.hold_in(history)[rows],
+    }
+    times["after"] = times["after"][~np.isnan(times["after"])]
+    return {name: values for name, values in times.items() if values.any()}
 
 
-def _pauses(history: History, rows: Ints) -> Floats:
-    """Seconds from the end of a flow's previous step to the read of each of `rows` that has one."""
+def pauses(history: History) -> Floats:
+    """(n,) seconds from the end of the flow's previous step to the read; NaN for a flow's first step."""
     order = np.lexsort((history.read, history.flow))
-    before = np.full(len(history), -1)
-    same = history.flow[order][1:] == history.flow[order][:-1]
-    before[order[1:][same]] = order[:-1][same]
-    rows = rows[before[rows] >= 0]
-    return np.maximum(0.0, history.read[rows] - history.end[before[rows]])
+    same = np.concatenate([[False], history.flow[order][1:] == history.flow[order][:-1]])
+    pause = np.full(len(history), np.nan)
+    pause[order] = np.where(same, history.read[order] - np.roll(history.end[order], 1), np.nan)
+    return np.maximum(pause, 0.0)

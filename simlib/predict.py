@@ -10,7 +10,6 @@ uncertainty of the calibration.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,16 +17,16 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from simlib.calibrate import Evidence, Step, calibrate_evidence
-from simlib.calibrate_history import Locking, history_evidence, part
+from simlib.calibrate_history import part
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
 from simlib.gateway import simulate
 from simlib.history import Bools, History
 from simlib.replay import Outcomes, replay
+from simlib.resample import Part, drawn_rows, make_part, resampled
 from simlib.tally import Count, tally
 from simlib.traffic import Codes, draw
-from simlib.workload import Recorded, Workload
+from simlib.workload import Workload
 
 LEVEL = 0.95
 BLOCKS = 20
@@ -127,9 +126,9 @@ def predict(history: History, case: Case, source: str, replicates: int = 30, see
     middle, size = len(history) // 2, len(history)
     observed, predicted, blocks = [], [], []
     for number, (here, there) in enumerate([((0, middle), (middle, size)), ((middle, size), (0, middle))]):
-        evidence, locking = history_evidence(part(history, *there), case, source)
+        others = make_part(part(history, *there), case, source)
         counted = _rows(here, size)
-        waits = (history.lock - locking.began_in(history))[counted & history.ok]
+        waits = (history.lock - others.locking.began_in(history))[counted & history.ok]
         observed.append(_Half(tally(case, outcomes, counted), waits))
         blocks += [tally(case, outcomes, _rows(block, size)) for block in _blocks(*here)]
         reads = history.read[counted]
@@ -137,7 +136,7 @@ def predict(history: History, case: Case, source: str, replicates: int = 30, see
         entries = [_standing(outcome, here[0]) for outcome in outcomes]
         predicted.append(
             [
-                _simulated(case, strategies, evidence, locking, duration, entries, history, seed, number * replicates + replicate)
+                _simulated(case, strategies, others, duration, entries, seed, number * replicates + replicate)
                 for replicate in range(replicates)
             ]
         )
@@ -175,59 +174,17 @@ def _standing(outcomes: Outcomes, row: int) -> Codes:
 
 
 def _simulated(
-    case: Case, strategies: Sequence[Strategy], evidence: Evidence, locking: Locking, duration: float,
-    entries: Sequence[Codes], history: History, seed: int, replicate: int,
-) -> _Half:  # fmt: skip
+    case: Case, strategies: Sequence[Strategy], others: Part, duration: float, entries: Sequence[Codes], seed: int, replicate: int
+) -> _Half:
     """What one replicate of the model shows."""
-    rng = np.random.default_rng([seed, replicate])
-    workload = resampled(evidence, case, duration, rng)
-    traffic = draw(workload, case, seed, replicate)
+    workload, traffic, acquire = resampled(others, case, duration, seed, replicate)
     timeline = simulate(workload, case, traffic, strategies[0].in_lock)
-    sessions = workload.sessions.count
     outcomes = [
-        replay(case, strategy, replace(timeline, initial=_recoded(standing, history, workload, case)[:sessions]))
+        replay(case, strategy, replace(timeline, initial=_recoded(standing, others.history, workload, case)))
         for strategy, standing in zip(strategies, entries, strict=True)
     ]
-    waits = timeline.lock - locking.began_in(timeline) + rng.choice(locking.acquire, len(timeline))
-    return _Half(tally(case, outcomes, timeline.ok), waits[timeline.ok])
-
-
-def resampled(evidence: Evidence, case: Case, duration: float, rng: np.random.Generator) -> Workload:
-    """A workload of `duration` seconds, calibrated on a resample of the evidence.
-
-    Arrivals of all kinds are resampled together in blocks of time, so that what comes together stays together; times in blocks
-    of neighbours; shapes of requests one by one.
-    """
-    length = min(1.0, evidence.duration / 20)
-    starts = rng.uniform(0, evidence.duration - length, int(np.ceil(duration / length)))
-
-    def arrivals(times: Floats) -> Floats:
-        blocks = [times[(times >= start) & (times < start + length)] - start + k * length for k, start in enumerate(starts)]
-        return np.concatenate(blocks)
-
-    def neighbours(values: Floats) -> Floats:
-        size = max(1, min(25, values.size // 10))
-        first = rng.integers(0, values.size - size + 1, -(-values.size // size))
-        return np.asarray(values[(first[:, None] + np.arange(size)).ravel()])
-
-    def shapes(step: Step) -> Step:
-        counts = np.array(list(step.shapes.values()))
-        drawn = rng.multinomial(counts.sum(), counts / counts.sum()) if counts.size else counts
-        return Step(step.site, Counter({shape: int(n) for shape, n in zip(step.shapes, drawn, strict=True) if n}))
-
-    again = replace(
-        evidence,
-        arrivals={kind: arrivals(times) for kind, times in evidence.arrivals.items()},
-        steps={kind: [shapes(step) for step in steps] for kind, steps in evidence.steps.items()},
-        times={site: {name: neighbours(v) for name, v in named.items() if v.size} for site, named in evidence.times.items()},
-        duration=duration,
-    )
-    workload = calibrate_evidence(again, case).workload
-    flows = {
-        kind: flow.model_copy(update={"arrivals": Recorded(kind="recorded", times=again.arrivals[kind].tolist())})
-        for kind, flow in workload.traffic.items()
-    }
-    return workload.model_copy(update={"traffic": flows, "duration": duration})
+    waits = timeline.lock - others.locking.began_in(timeline)
+    return _Half(tally(case, outcomes, timeline.ok), (waits + acquire[drawn_rows(timeline, traffic)])[timeline.ok])
 
 
 def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -> Codes:
