@@ -48,8 +48,10 @@ class Evidence:
         steps: kind of flow -> its write sites in order.
         sessions: transactions seen of each session; empty if the source names none.
         values: domain -> how often each value was seen.
-        times: write site -> `after`, `prepare`, `compute`, `hold` -> the times seen.
+        times: write site -> `after`, `prepare`, `compute`, `hold` -> the times seen, or the distribution that was assumed.
         store: settings of the store that the source tells.
+        initial: fields that every session is assumed to have from the start.
+        usual: domain -> its values where the source shows none.
         assumed: what it cannot tell, and what was assumed instead.
         seen: what else was seen, in a sentence each.
     """
@@ -60,8 +62,10 @@ class Evidence:
     steps: Mapping[str, Sequence[Step]]
     sessions: Mapping[str, int]
     values: Mapping[str, Counter[str]]
-    times: Mapping[str, Mapping[str, Floats]]
+    times: Mapping[str, Mapping[str, Any]]
     store: Mapping[str, Any] = field(default_factory=dict)
+    initial: Sequence[str] = ()
+    usual: Mapping[str, Any] = field(default_factory=dict)
     assumed: Sequence[str] = ()
     seen: Sequence[str] = ()
 
@@ -151,10 +155,11 @@ def empirical(values: Floats) -> dict[str, Any] | float:
 def _sessions(evidence: Evidence, assumed: list[str]) -> tuple[dict[str, Any], list[str]]:
     if not evidence.sessions:
         assumed.append("It names no sessions: 10 sessions, equally popular.")
-        return {"count": 10, "popularity": "uniform"}, []
+        return {"count": 10, "popularity": "uniform", "initial": list(evidence.initial)}, []
     assumed.append(f"Sessions that were never seen: none; the {len(evidence.sessions)} that were are all there are.")
     popularity = fit_popularity(np.array(sorted(evidence.sessions.values(), reverse=True)))
-    return {"count": len(evidence.sessions), **popularity.setting()}, [str(popularity)]
+    initial = {"initial": list(evidence.initial)} if evidence.initial else {}
+    return {"count": len(evidence.sessions), **popularity.setting(), **initial}, [str(popularity)]
 
 
 def _traffic(evidence: Evidence) -> tuple[dict[str, Any], list[str]]:
@@ -178,8 +183,10 @@ def _times(evidence: Evidence) -> tuple[dict[str, Any], list[str]]:
     times: dict[str, Any] = {}
     about = ["Seconds; empirical distributions, as quantiles evenly spaced in probability. Mean +/- one standard error:"]
     for site, measured in evidence.times.items():
-        times[site] = {name: empirical(values) for name, values in measured.items() if values.size}
-        for name, values in measured.items():
+        seen = {name: values for name, values in measured.items() if isinstance(values, np.ndarray) and values.size}
+        assumed = {name: values for name, values in measured.items() if not isinstance(values, np.ndarray)}
+        times[site] = {name: empirical(values) for name, values in seen.items()} | assumed
+        for name, values in seen.items():
             if values.size > 1:
                 error = values.std(ddof=1) / np.sqrt(values.size)
                 about.append(f"{site}.{name}: {values.mean():.3g} +/- {error:.2g}, from {values.size}")
@@ -194,14 +201,13 @@ def _values(evidence: Evidence, case: Case, assumed: list[str]) -> tuple[dict[st
         for step in steps
         for ask, clear in step.shapes
         for key in (*ask, *clear)
-        if key in case.domains
-    }
+    } | {case.domains[field] for field in evidence.initial}
     values: dict[str, Any] = {}
     for domain in sorted(used):
         seen = evidence.values.get(domain, Counter())
         if not seen:
-            assumed.append(f"The values of {domain}: four, equally likely.")
-            values[domain] = 4
+            values[domain] = evidence.usual.get(domain, 4)
+            assumed.append(f"The values of {domain}: {values[domain]}, equally likely.")
         else:
             values[domain] = "many" if len(seen) > NAMED or len(seen) > 0.5 * seen.total() > 2 else list(seen)
     return values, ["Each value of a domain is drawn equally often."]
@@ -216,9 +222,16 @@ def _comment(lines: Sequence[str]) -> list[str]:
     return [f"# {' '.join(line.split())}" for line in lines]
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what stands twice twice, without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def _yaml(key: str, value: Any, about: list[str]) -> list[str]:
     """The lines of one key of the workload, its comment above it."""
     # The top mapping in block style, whatever is in it; the leaves in flow style.
     style = None if isinstance(value, dict) else False
-    dumped = yaml.safe_dump({key: value}, sort_keys=False, default_flow_style=style, width=124, allow_unicode=True)
+    dumped = yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, default_flow_style=style, width=124, allow_unicode=True)
     return ["", *_comment(about), dumped.rstrip()] if about else [dumped.rstrip()]
