@@ -40,7 +40,11 @@ class ArrivalFit:
         return {"kind": "bursty", "busy": float(f"{self.busy:.4g}"), "idle": float(f"{self.idle:.4g}")}
 
     def __str__(self) -> str:
-        kind = f"bursty, busy for {self.busy:.3g} s and idle for {self.idle:.3g} s on average" if self.bursty else "like Poisson arrivals"
+        kind = (
+            f"bursty, busy for {self.busy:.3g} s and idle for {self.idle:.3g} s on average"
+            if self.bursty
+            else "like Poisson arrivals"
+        )
         return f"{self.rate:.4g} +/- {self.rate_error:.2g} from {self.count}; index of dispersion {self.dispersion:.2f}: {kind}"
 
 

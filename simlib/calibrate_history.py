@@ -138,17 +138,16 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
         duration=float(history.read[firsts].max()) - start,
         arrivals={name: np.sort(history.read[rows] - start) for name, rows in kinds.items()},
         steps={name: _steps(history, rows) for name, rows in kinds.items()},
-        sessions={history.session_names[session]: count for session, count in Counter(history.session[firsts].tolist()).items()},
-        values=_values(history, case),
-        times={
-            history.sites[site]: _times(history, locking, site)
-            for site in np.unique(history.site).tolist()
+        sessions={
+            history.session_names[session]: count for session, count in Counter(history.session[firsts].tolist()).items()
         },
+        values=_values(history, case),
+        times={history.sites[site]: _times(history, locking, site) for site in np.unique(history.site).tolist()},
         store={"gateways": int(history.gateway.max()) + 1, "release": round(locking.release, 7)},
         assumed=assumed,
         seen=[
-            f"Lock: {1e3 * float(np.median(locking.acquire)):.3g} ms to take it when it is free, {1e3 * locking.gap:.3g} ms from a "
-            f"noted commit to the next lock, a commit seen {1e3 * locking.early:.3g} ms before it is noted."
+            f"Lock: {1e3 * float(np.median(locking.acquire)):.3g} ms to take it when it is free, {1e3 * locking.gap:.3g} ms from "
+            f"a noted commit to the next lock, a commit seen {1e3 * locking.early:.3g} ms before it is noted."
         ],
     ), locking
 
@@ -165,7 +164,7 @@ def calibrate_history(history: History, case: Case, source: str, name: str = "ca
 def first_rows(history: History) -> Ints:
     """The row of each flow's first transaction."""
     order = np.lexsort((history.read, history.flow))
-    return order[np.concatenate([[True], np.diff(history.flow[order]) > 0])]
+    return np.asarray(order[np.concatenate([[True], np.diff(history.flow[order]) > 0])], dtype=np.int64)
 
 
 def _steps(history: History, first_rows: Ints) -> list[Step]:
@@ -216,4 +215,4 @@ def pauses(history: History) -> Floats:
     same = np.concatenate([[False], history.flow[order][1:] == history.flow[order][:-1]])
     pause = np.full(len(history), np.nan)
     pause[order] = np.where(same, history.read[order] - np.roll(history.end[order], 1), np.nan)
-    return np.maximum(pause, 0.0)
+    return np.asarray(np.maximum(pause, 0.0), dtype=np.float64)

@@ -102,8 +102,8 @@ def calibrate_log(path: Path, case: Case, name: str = "calibrated") -> Calibrati
     if not log.arrivals:
         seen = f"{log.responses} responses and no request" if log.responses else "no request"
         raise InputError(
-            f"{path}: {seen} of an agent or a patch among {log.read} lines: without --verbose a gateway logs only slow and failed "
-            "responses, which is too little to calibrate from; start it with --verbose"
+            f"{path}: {seen} of an agent or a patch among {log.read} lines: without --verbose a gateway logs only slow and "
+            "failed responses, which is too little to calibrate from; start it with --verbose"
         )
     return calibrate_evidence(_evidence(log, path, load_workload("busy-team")), case, name)
 
@@ -133,7 +133,9 @@ def _evidence(log: _Log, path: Path, usual: Workload) -> Evidence:
     ]
     if patched.size:
         hold: Any = patched
-        assumed.append("Holding the lock: as long as a patch takes from request to response, wait and all, which is too long if anything.")
+        assumed.append(
+            "Holding the lock: as long as a patch takes from request to response, wait and all, which is too long if anything."
+        )
     else:
         hold = usual.times["patch"].hold.model_dump()
         assumed.append("Holding the lock: as in busy-team; no patch was answered.")
@@ -167,7 +169,7 @@ def _evidence(log: _Log, path: Path, usual: Workload) -> Evidence:
         assumed=assumed,
         seen=[
             f"{log.read} lines read. {log.broken}",
-            f"Runs that ended well: {ended.size}; that failed: {failed.size}; requests not yet answered at the end: {len(log.open)}.",
+            f"Runs that ended well: {ended.size}; that failed: {failed.size}; not yet ended: {len(log.open)}.",
             *([f"Requests that do not matter here: {others}."] if others else []),
         ],
     )

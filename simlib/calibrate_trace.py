@@ -1,8 +1,11 @@
 """Calibration from a plain trace, CSV or JSON lines: who wrote what to which session, and when.
 
-    time,kind,session,fields                     {"time": 0.5, "kind": "turn", "session": "s1", "fields": {"label": "x"}}
-    0.5,turn,s1,label=x;channel=slack            {"time": "2026-11-22T08:20:00Z", "kind": "patch", "session": "s1", "fields": ["label"]}
+    time,kind,session,fields
+    0.5,turn,s1,label=x;channel=slack
     2026-11-22T08:20:00Z,patch,s1,label=
+
+    {"time": 0.5, "kind": "turn", "session": "s1", "fields": {"label": "x", "channel": "slack"}}
+    {"time": "2026-11-22T08:20:00Z", "kind": "patch", "session": "s1", "fields": ["label"]}
 
 `time` is in seconds or ISO 8601; `kind` a write site of the case, or `turn` (also `agent`) for a whole turn; `fields` the keys
 asked for, with or without values; an empty value (null) clears. The fields, and the session, may be left out.
@@ -94,7 +97,9 @@ def calibrate_trace(path: Path, case: Case, name: str = "calibrated") -> Calibra
         except (ValueError, KeyError, TypeError):
             trace.broken.add(number)
     if not trace.arrivals:
-        raise InputError(f"{path}: no line has a time and a kind of write (one of {', '.join((*case.sites, 'turn'))}). {trace.broken}")
+        raise InputError(
+            f"{path}: no line has a time and a kind of write (one of {', '.join((*case.sites, 'turn'))}). {trace.broken}"
+        )
     trace.broken.lines = array("q", sorted(trace.broken.lines))
     return calibrate_evidence(_evidence(trace, path), case, name)
 
@@ -111,7 +116,7 @@ def _rows(path: Path, broken: Broken) -> Iterator[tuple[int, dict[str, Any]]]:
             elif header is None:
                 header = [cell.strip() for cell in next(csv.reader([text]))]
                 if "time" not in header or "kind" not in header:
-                    raise InputError(f"{path}: line {number}: a CSV trace begins with a line 'time,kind,session,fields' (the last two if known)")
+                    raise InputError(f"{path}: line {number}: a CSV trace begins with a line 'time,kind,session,fields'")
             else:
                 yield number, dict(zip(header, next(csv.reader([text])), strict=True))
         except (ValueError, csv.Error, RecursionError):

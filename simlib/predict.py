@@ -20,12 +20,12 @@ from scipy import stats
 from simlib.calibrate_history import part
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
+from simlib.figures import Count, tally
 from simlib.gateway import simulate
 from simlib.history import Bools, History
 from simlib.replay import Outcomes, replay
 from simlib.resample import Part, drawn_rows, make_part, resampled
-from simlib.tally import Count, tally
-from simlib.traffic import Codes, draw
+from simlib.traffic import Codes
 from simlib.workload import Workload
 
 LEVEL = 0.95
@@ -110,7 +110,9 @@ class _Half:
     waits: Floats
 
 
-def predict(history: History, case: Case, source: str, replicates: int = REPLICATES, seed: int = 1, rule: str | None = None) -> list[Condition]:
+def predict(
+    history: History, case: Case, source: str, replicates: int = REPLICATES, seed: int = 1, rule: str | None = None
+) -> list[Condition]:
     """Predicted against observed figures of a history.
 
     Args:
@@ -178,7 +180,13 @@ def _standing(outcomes: Outcomes, row: int) -> Codes:
 
 
 def _simulated(
-    case: Case, strategies: Sequence[Strategy], others: Part, duration: float, entries: Sequence[Codes], seed: int, replicate: int
+    case: Case,
+    strategies: Sequence[Strategy],
+    others: Part,
+    duration: float,
+    entries: Sequence[Codes],
+    seed: int,
+    replicate: int,
 ) -> _Half:
     """What one replicate of the model shows."""
     workload, traffic, acquire = resampled(others, case, duration, seed, replicate)
@@ -205,7 +213,9 @@ def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -
     return out
 
 
-def _rates(source: str, observed: _Half, runs: Sequence[_Half], blocks: Sequence[dict[tuple[str, str], Count]]) -> list[Condition]:
+def _rates(
+    source: str, observed: _Half, runs: Sequence[_Half], blocks: Sequence[dict[tuple[str, str], Count]]
+) -> list[Condition]:
     """Every figure that is a share. Its interval is that of a count whose mean and variance are the replicates': negative
     binomial, or Poisson where the counts vary no more than that.
     """
@@ -217,7 +227,9 @@ def _rates(source: str, observed: _Half, runs: Sequence[_Half], blocks: Sequence
         rate = float(hits.sum() / trials.sum())
         low, high = _count_interval(rate * n, float((hits / trials).var(ddof=1)) * n**2, hits.size)
         variance = _ratio_variance(np.array([block[rule, figure] for block in blocks], dtype=np.float64))
-        conditions.append(Condition(source, rule, figure, count / n, rate, low / n, high / n, low <= count <= high, n, variance))
+        conditions.append(
+            Condition(source, rule, figure, count / n, rate, low / n, high / n, low <= count <= high, n, variance)
+        )
     return conditions
 
 

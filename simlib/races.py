@@ -1,9 +1,9 @@
 """The gateway races: one agent request against one `sessions.patch`, as measured on real gateways, and as the model has it.
 
 A recording `gateway-<build>.json` holds trials: a new session with a label, an agent request, and a patch of `label` and
-`thinkingLevel` sent `offset` after it; lost is what a settle time later is not in the store. The patch is lost from the offset on
-at which it misses the snapshot that a write-back carries, until the one at which it comes after the last write-back. Both
-edges are fitted to half of the trials and put into the workload `gateway-race`; the model then predicts the other half.
+`thinkingLevel` sent `offset` after it; lost is what a settle time later is not in the store. The patch is lost from the
+offset on at which it misses the snapshot that a write-back carries, until the one at which it comes after the last write-back.
+Both edges are fitted to half of the trials and put into the workload `gateway-race`; the model then predicts the other half.
 """
 
 import json
@@ -66,7 +66,8 @@ def read_trials(path: Path) -> Trials:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         trials = sorted(
-            (trial for trial in data["trials"] if trial["patch_ok"]), key=lambda trial: trial["patch_sent_ms"] - trial["agent_sent_ms"]
+            (trial for trial in data["trials"] if trial["patch_ok"]),
+            key=lambda trial: trial["patch_sent_ms"] - trial["agent_sent_ms"],
         )
         offset = np.array([trial["patch_sent_ms"] - trial["agent_sent_ms"] for trial in trials], dtype=np.float64) / 1000
         lost = {field: np.array([trial[key] for trial in trials], dtype=np.bool_) for field, key in FIELDS.items()}
@@ -105,10 +106,12 @@ class Edge:
 
     def quantiles(self, probability: Floats) -> Floats:
         """Offsets of the edge of one more trial, the uncertainty of the fit included."""
-        grid = np.sort(np.concatenate([self.middle + self.scale * special.logit(p) for p in (0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999)]))
+        grid = np.sort(
+            np.concatenate([self.middle + self.scale * special.logit(p) for p in (0.001, 0.05, 0.25, 0.5, 0.75, 0.95, 0.999)])
+        )
         grid = grid[:: max(1, grid.size // 2000)]
         below = special.expit((grid[:, None] - self.middle) / self.scale) @ self.weight
-        return np.interp(probability, below, grid)
+        return np.asarray(np.interp(probability, below, grid), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,7 @@ def fit_windows(trials: Trials, field: str = "label") -> Windows | None:
 def _fit_edge(offset: Floats, passed: Bools) -> Edge:
     """The edge between offsets that it has not `passed` and those that it has."""
     low, high = float(offset.min()) - 0.01, float(offset.max()) + 0.01
-    middle, scale = np.meshgrid(np.linspace(low, high, 400), np.geomspace(0.0005, 0.1, 30))
-    middle, scale = middle.ravel(), scale.ravel()
+    middle, scale = (grid.ravel() for grid in np.meshgrid(np.linspace(low, high, 400), np.geomspace(0.0005, 0.1, 30)))
     distance = (offset - middle[:, None]) / scale[:, None]
     logs = np.where(passed, -np.logaddexp(0, -distance), -np.logaddexp(0, distance)).sum(axis=1)
     weight = np.exp(logs - logs.max())
@@ -200,7 +202,8 @@ def race(workload: Workload, case: Case, rule: str, runs: bool, offset: Floats, 
     newest = np.zeros(offset.size, dtype=np.int64)
     newest[timeline.session] = np.arange(len(timeline))  # the last row of each session wins
     return {
-        field: entries[newest, case.fields.index(field)] != timeline.request[patched, case.request.index(field)] for field in FIELDS
+        field: entries[newest, case.fields.index(field)] != timeline.request[patched, case.request.index(field)]
+        for field in FIELDS
     }
 
 

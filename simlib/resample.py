@@ -102,7 +102,9 @@ def _blocks(part: Part, duration: float, rng: np.random.Generator) -> tuple[Floa
     starts = rng.uniform(0, span - length, int(np.ceil(duration / length)))
     picked = [np.flatnonzero((part.arrive >= start) & (part.arrive < start + length)) for start in starts]
     flows = np.concatenate(picked)
-    times = np.concatenate([part.arrive[chosen] - start + k * length for k, (start, chosen) in enumerate(zip(starts, picked, strict=True))])
+    times = np.concatenate(
+        [part.arrive[chosen] - start + k * length for k, (start, chosen) in enumerate(zip(starts, picked, strict=True))]
+    )
     inside = times < duration
     times, flows = times[inside], flows[inside]
     for number, complete in enumerate(part.stand_ins):

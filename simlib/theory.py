@@ -8,9 +8,9 @@ that a transaction spends in the system. So with W = D + T, and the session's ow
 
     P(stale) = 1 - E[exp(-lambda W)] = 1 - D*(lambda) T*(lambda),
 
-exactly, with the Pollaczek-Khinchine transform T*(s) = (1 - rho) s B*(s) / (s - Lambda + Lambda B*(s)), Lambda being all sessions'
-rate and rho = Lambda E[B]. It bounds the share of transactions that clobber by a race from above: not every stale snapshot
-clobbers.
+exactly, with the Pollaczek-Khinchine transform T*(s) = (1 - rho) s B*(s) / (s - Lambda + Lambda B*(s)), Lambda being the
+rate of all sessions and rho = Lambda E[B]. It bounds the share of transactions that clobber by a race from above: not every
+stale snapshot clobbers.
 """
 
 from dataclasses import dataclass
