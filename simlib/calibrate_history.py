@@ -18,7 +18,7 @@ from simlib.calibrate import Calibration, Evidence, Shape, Step, calibrate_evide
 from simlib.case import Case
 from simlib.distributions import Floats
 from simlib.errors import InputError
-from simlib.history import History
+from simlib.history import Bools, History
 from simlib.rules import UNDEFINED
 from simlib.traffic import Ints
 
@@ -74,7 +74,7 @@ def previous_commits(history: History) -> Ints:
     return rows
 
 
-def find_locking(history: History) -> Locking:
+def find_locking(history: History, case: Case) -> Locking:
     """Infer how the lock works; see the top of this file."""
     sites = range(len(history.sites))
     known = tuple(bool((history.queued > history.read)[history.site == site].any()) for site in sites)
@@ -88,16 +88,16 @@ def find_locking(history: History) -> Locking:
     # A waiting process polls the lock file of another one: how long it then takes to get the lock is the poll's doing.
     acquire = history.lock - np.maximum(began, before + gap - free)
     acquire = np.where(alone | same, np.maximum(acquire, 0.0), free)
-    early = _early(history)
+    early = _early(history, np.array([snapshot == "own" for snapshot in case.snapshots]))
     return Locking(known, acquire, gap, early, max(0.0, early + gap - free))
 
 
-def _early(history: History) -> float:
+def _early(history: History, own: Bools) -> float:
     """The time before a noted commit from which on readers saw it: the threshold that most reads during a hold agree with."""
     ahead, seen = [], []
     for session in range(history.initial.shape[0]):
         rows = np.flatnonzero((history.session == session) & history.ok)
-        reads = rows[np.array([history.sites[site] == "handler" for site in history.site[rows]], dtype=np.bool_)]
+        reads = rows[own[history.site[rows]]]
         next_commit = np.searchsorted(history.end[rows], history.read[reads])
         holder = rows[np.minimum(next_commit, rows.size - 1)]
         during = (next_commit < rows.size) & (holder != reads) & (history.lock[holder] < history.read[reads])
@@ -124,7 +124,7 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
     if len(history) < ENOUGH:
         raise InputError(f"{source}: {len(history)} transactions; a calibration needs at least {ENOUGH}")
     history.check(case)
-    locking = find_locking(history)
+    locking = find_locking(history, case)
     firsts = first_rows(history)
     start = float(history.read[firsts].min())
     kinds = {name: firsts[history.kind[firsts] == number] for number, name in enumerate(history.kinds)}
@@ -146,8 +146,8 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
         store={"gateways": int(history.gateway.max()) + 1, "release": round(locking.release, 7)},
         assumed=assumed,
         seen=[
-            f"Lock: {1e3 * float(np.median(locking.acquire)):.3g} ms to take it when it is free, {1e3 * locking.gap:.3g} ms from "
-            f"a noted commit to the next lock, a commit seen {1e3 * locking.early:.3g} ms before it is noted."
+            f"Lock: {1e3 * float(np.median(locking.acquire)):.3g} ms to take it when it is free, {1e3 * locking.gap:.3g} ms "
+            f"from a noted commit to the next lock, a commit seen {1e3 * locking.early:.3g} ms before it is noted."
         ],
     ), locking
 

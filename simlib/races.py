@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special
 
 from simlib.case import Case
-from simlib.distributions import Constant, Distribution, Empirical, Floats
+from simlib.distributions import Empirical, Floats
 from simlib.errors import InputError
 from simlib.gateway import simulate
 from simlib.history import Bools
@@ -30,6 +30,8 @@ BUILDS = {"2026.4.22": "before-19328", "2026.6.11": "in-mutator", "2026.9.6": "a
 FIELDS = {"label": "label_lost", "thinkingLevel": "thinking_level_lost"}
 BINS = 10
 """Ranges of the offset, with as many held-out trials each, in which predicted and observed losses are compared."""
+RUN_START = 0.1
+"""Seconds until a run that lasts writes for the first time. The trials do not tell; what it writes then, it writes again."""
 SPACING = 10.0
 """Seconds between the model's races, far more than one lasts."""
 
@@ -146,34 +148,30 @@ def _fit_edge(offset: Floats, passed: Bools) -> Edge:
 def race_workload(windows: Windows, runs: bool, in_lock: bool) -> Workload:
     """The workload `gateway-race` with the fitted times. `in_lock`: the handler has no snapshot; the run's is the first."""
     workload = load_workload("gateway-race")
-    hold = float(workload.times["patch"].hold.quantile(np.zeros(1))[0])
+    times = dict(workload.times)
+
+    def put(site: str, name: str, seconds: Floats) -> None:
+        times[site] = times[site].model_copy(update={name: Empirical(dist="empirical", values=np.maximum(seconds, 0.0).tolist())})
+
     chance = np.linspace(0.002, 0.998, 101)
     start, end = windows.start.quantiles(chance), windows.end.quantiles(chance)
-    handler, patch = workload.times["handler"], workload.times["patch"]
+    hold = float(times["patch"].hold.quantile(np.zeros(1))[0])
     if in_lock:
         # Lost once the patch commits after the run has read: handler.prepare + hold < offset + patch.prepare + hold.
-        lag = 0.0005
-        handler = handler.model_copy(update={"prepare": _spread(start + lag)})
+        lag = float(times["patch"].prepare.quantile(np.zeros(1))[0])
+        put("handler", "prepare", start + lag)
     else:
-        # Lost once it commits after the handler has read, which it does when it arrives: 0 < offset + patch.prepare + hold.
+        # Lost once it commits after the handler has read, which that does when it arrives: 0 < offset + patch.prepare + hold.
         lag = max(0.0, -windows.start.mean() - hold)
-        patch = patch.model_copy(update={"prepare": _spread(-start - hold)})
-    patch = patch if not in_lock else patch.model_copy(update={"prepare": Constant(value=lag)})
-    before = float(handler.prepare.quantile(np.full(1, 0.5))[0]) + hold
+        put("patch", "prepare", -start - hold)
     # Kept once it queues after the last write-back has.
+    before = float(times["handler"].prepare.quantile(np.full(1, 0.5))[0]) + hold
     if runs:
-        first = 0.1
-        times = {
-            "run_start": workload.times["run_start"].model_copy(update={"prepare": Constant(value=first)}),
-            "run_end": workload.times["run_end"].model_copy(update={"after": _spread(end + lag - before - first - hold)}),
-        }
+        put("run_start", "prepare", np.array([RUN_START]))
+        put("run_end", "after", end + lag - before - RUN_START - hold)
     else:
-        times = {"run_start": workload.times["run_start"].model_copy(update={"prepare": _spread(end + lag - before)})}
-    return workload.model_copy(update={"times": {**workload.times, "handler": handler, "patch": patch, **times}})
-
-
-def _spread(values: Floats) -> Distribution:
-    return Empirical(dist="empirical", values=np.maximum(values, 0.0).tolist())
+        put("run_start", "prepare", end + lag - before)
+    return workload.model_copy(update={"times": times})
 
 
 def race(workload: Workload, case: Case, rule: str, runs: bool, offset: Floats, seed: int) -> dict[str, Bools]:
