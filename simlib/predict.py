@@ -205,11 +205,11 @@ def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -
     for number, name in enumerate(case.fields):
         domain = case.domains[name]
         names = workload.values.get(domain)
-        codes = np.arange(int(entries[:, number].max(initial=0)) + 1)
+        codes = entries[:, number]
         if isinstance(names, list):
             known = {value: code for code, value in enumerate(names, start=1)}
-            codes = np.array([0, *(known.get(history.values.name(domain, int(code)), int(code)) for code in codes[1:])])
-        out[: len(entries), number] = codes[entries[:, number]]
+            codes = np.array([code and known.get(history.values.name(domain, code), code) for code in codes.tolist()])
+        out[: len(entries), number] = codes
     return out
 
 
