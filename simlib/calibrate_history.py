@@ -24,6 +24,8 @@ from simlib.traffic import Ints
 
 ENOUGH = 20
 """Fewer pairs than this say nothing."""
+FEW = 5
+"""Fewer waits for another process than this say nothing: they are long, and much alike."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Locking:
         gap: from a noted commit to the next lock, somebody waiting.
         early: how long before its noted time a commit is seen.
         release: from the commit (as seen by readers) until the lock is free.
+        poll: how long a process waits before it tries again for a lock that another process has; None: hardly ever seen.
     """
 
     known: tuple[bool, ...]
@@ -43,6 +46,7 @@ class Locking:
     gap: float
     early: float
     release: float
+    poll: float | None
 
     def began_in(self, history: History) -> Floats:
         """(n,) when each transaction began to wait; where its site does not tell, when it read."""
@@ -88,8 +92,22 @@ def find_locking(history: History, case: Case) -> Locking:
     # A waiting process polls the lock file of another one: how long it then takes to get the lock is the poll's doing.
     acquire = history.lock - np.maximum(began, before + gap - free)
     acquire = np.where(alone | same, np.maximum(acquire, 0.0), free)
-    early = _early(history, np.array([snapshot == "own" for snapshot in case.snapshots]))
-    return Locking(known, acquire, gap, early, max(0.0, early + gap - free))
+    # More than half of a hold would be the doing of a few odd reads.
+    early = min(
+        0.5 * float(np.median(history.end - history.lock)),
+        _early(history, np.array([snapshot == "own" for snapshot in case.snapshots])),
+    )
+    return Locking(known, acquire, gap, early, max(0.0, early + gap - free), _poll(history, began, before, same, free))
+
+
+def _poll(history: History, began: Floats, before: Floats, same: Bools, free: float) -> float | None:
+    """The wait of those who found the lock with another process, and nobody before them in their own."""
+    own_end = np.full(len(history), -np.inf)
+    for gateway in np.unique(history.gateway):
+        rows = np.flatnonzero(history.gateway == gateway)
+        own_end[rows[1:]] = np.maximum.accumulate(history.end[rows])[:-1]
+    found_taken = history.ok & ~same & (began < before - free) & (own_end <= began)
+    return float(np.median((history.lock - began)[found_taken])) - free if found_taken.sum() >= FEW else None
 
 
 def _early(history: History, own: Bools) -> float:
@@ -143,7 +161,11 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
         },
         values=_values(history, case),
         times={history.sites[site]: _times(history, locking, site) for site in np.unique(history.site).tolist()},
-        store={"gateways": int(history.gateway.max()) + 1, "release": round(locking.release, 7)},
+        store={
+            "gateways": int(history.gateway.max()) + 1,
+            "release": round(locking.release, 7),
+            **({"lock_poll": round(max(1e-4, locking.poll), 6)} if locking.poll else {}),
+        },
         assumed=assumed,
         seen=[
             f"Lock: {1e3 * float(np.median(locking.acquire)):.3g} ms to take it when it is free, {1e3 * locking.gap:.3g} ms "

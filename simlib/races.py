@@ -151,7 +151,9 @@ def race_workload(windows: Windows, runs: bool, in_lock: bool) -> Workload:
     times = dict(workload.times)
 
     def put(site: str, name: str, seconds: Floats) -> None:
-        times[site] = times[site].model_copy(update={name: Empirical(dist="empirical", values=np.maximum(seconds, 0.0).tolist())})
+        times[site] = times[site].model_copy(
+            update={name: Empirical(dist="empirical", values=np.maximum(seconds, 0.0).tolist())}
+        )
 
     chance = np.linspace(0.002, 0.998, 101)
     start, end = windows.start.quantiles(chance), windows.end.quantiles(chance)

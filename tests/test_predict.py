@@ -66,7 +66,9 @@ def test_the_goals_on_all_shipped_recordings() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overrides", [["traffic.turn.rate=50"], ["sessions.count=3"], ["store.gateways=2", "traffic.turn.rate=8"]])
+@pytest.mark.parametrize(
+    "overrides", [["traffic.turn.rate=50"], ["sessions.count=3"], ["store.gateways=2", "traffic.turn.rate=8"]]
+)
 def test_the_interval_holds_what_it_should_when_the_model_itself_was_observed(overrides: list[str]) -> None:
     workload = load_workload("handler-only", ["duration=40", *overrides])
     history = simulate(workload, CASE, draw(workload, CASE, 11, 0))
