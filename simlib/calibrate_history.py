@@ -93,7 +93,8 @@ def find_locking(history: History, case: Case) -> Locking:
     acquire = history.lock - np.maximum(began, before + gap - free)
     acquire = np.where(alone | same, np.maximum(acquire, 0.0), free)
     # More than half of a hold would be the doing of a few odd reads.
-    early = min(
+    own = np.array([snapshot == "own" for snapshot in case.snapshots])
+    early = min(0.5 * float(np.median(history.end - history.lock)), _early(history, own))
         0.5 * float(np.median(history.end - history.lock)),
         _early(history, np.array([snapshot == "own" for snapshot in case.snapshots])),
     )
