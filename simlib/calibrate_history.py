@@ -95,9 +95,6 @@ def find_locking(history: History, case: Case) -> Locking:
     # More than half of a hold would be the doing of a few odd reads.
     own = np.array([snapshot == "own" for snapshot in case.snapshots])
     early = min(0.5 * float(np.median(history.end - history.lock)), _early(history, own))
-        0.5 * float(np.median(history.end - history.lock)),
-        _early(history, np.array([snapshot == "own" for snapshot in case.snapshots])),
-    )
     return Locking(known, acquire, gap, early, max(0.0, early + gap - free), _poll(history, began, before, same, free))
 
 
