@@ -1,8 +1,8 @@
 """Prediction: the model, calibrated on one part of a recording, against the rest of it.
 
 A history is cut into two halves by time. From each half a workload is calibrated; the model then predicts what the other half
-shows, for every strategy that does not change timing. The two predictions are pooled, so each figure is compared over the
-whole recording, and no part of it is predicted from itself.
+shows, for every strategy that does not change timing. Each half is judged by itself: pooled, what is too much in the one and
+too little in the other would cancel, as the same data would stand on both sides.
 
 The prediction interval comes from replicates as long as the half that they predict. Each has its own calibration, on a
 resample (in blocks) of what was seen, so the interval holds the noise of the observation, which clusters, as well as the
@@ -130,28 +130,24 @@ def predict(
     strategies = [strategy for strategy in case.strategies.values() if strategy.in_lock == at_work.in_lock]
     outcomes = [replay(case, strategy, history) for strategy in strategies]
     middle, size = len(history) // 2, len(history)
-    observed, predicted, blocks = [], [], []
-    for number, (here, there) in enumerate([((0, middle), (middle, size)), ((middle, size), (0, middle))]):
+    conditions = []
+    halves = [("1st half", (0, middle), (middle, size)), ("2nd half", (middle, size), (0, middle))]
+    for number, (half, here, there) in enumerate(halves):
         others = make_part(part(history, *there), case, source)
         counted = _rows(here, size)
         waits = (history.lock - others.locking.began_in(history))[counted & history.ok]
-        observed.append(_Half(tally(case, outcomes, counted), waits))
-        blocks += [tally(case, outcomes, _rows(block, size)) for block in _blocks(*here)]
+        observed = _Half(tally(case, outcomes, counted), waits)
+        blocks = [tally(case, outcomes, _rows(block, size)) for block in _blocks(*here)]
         reads = history.read[counted]
         duration = float(reads.max() - reads.min())
         entries = [_standing(outcome, here[0]) for outcome in outcomes]
-        predicted.append(
-            [
-                _simulated(case, strategies, others, duration, entries, seed, number * replicates + replicate)
-                for replicate in range(replicates)
-            ]
-        )
-    runs = [
-        _Half(_summed([one.counts, other.counts]), np.concatenate([one.waits, other.waits]))
-        for one, other in zip(*predicted, strict=True)
-    ]
-    whole = _Half(_summed([half.counts for half in observed]), np.concatenate([half.waits for half in observed]))
-    return [*_rates(source, whole, runs, blocks), *_wait_figures(source, at_work.name, whole, runs)]
+        runs = [
+            _simulated(case, strategies, others, duration, entries, seed, number * replicates + replicate)
+            for replicate in range(replicates)
+        ]
+        name = f"{source}, {half}"
+        conditions += [*_rates(name, observed, runs, blocks), *_wait_figures(name, at_work.name, observed, runs)]
+    return conditions
 
 
 def _rows(span: tuple[int, int], size: int) -> Bools:
@@ -160,12 +156,8 @@ def _rows(span: tuple[int, int], size: int) -> Bools:
 
 
 def _blocks(start: int, stop: int) -> list[tuple[int, int]]:
-    edges = np.linspace(start, stop, BLOCKS // 2 + 1).astype(int).tolist()
+    edges = np.linspace(start, stop, BLOCKS + 1).astype(int).tolist()
     return list(itertools.pairwise(edges))
-
-
-def _summed(parts: Sequence[dict[tuple[str, str], Count]]) -> dict[tuple[str, str], Count]:
-    return {key: (sum(part[key][0] for part in parts), sum(part[key][1] for part in parts)) for key in parts[0]}
 
 
 def _standing(outcomes: Outcomes, row: int) -> Codes:
