@@ -166,6 +166,8 @@ def flow(env: simpy.Environment, gateway: Gateway, plan: Plan, number: int) -> P
         file.commit(session, env.now)
         file.rows.append((step, read, queued, lock, env.now, True, snapshot))
         gateway.refresh()
+        if file.settings.release:
+            yield env.timeout(file.settings.release)
         file.locked = False
         gateway.leave()
         snapshots.append(snapshot)

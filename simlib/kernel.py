@@ -2,9 +2,9 @@
 
 `gateway` is the specification; what a step here means is said there. SimPy orders events by time and then by insertion, so
 each insertion there takes the next number of `inserted` here. Three facts spare SimPy's one large heap: arrivals are sorted,
-so only the next one is scheduled; the lock file admits one writer, so only one commit is; and a gateway's queue is first
-come, first served, so it is a linked list. What is left for the heap are the few transactions that pause, prepare, poll or
-have just been given their turn.
+so only the next one is scheduled; the lock file admits one writer, so only its commit or release is; and a gateway's queue
+is first come, first served, so it is a linked list. What is left for the heap are the few transactions that pause, prepare,
+poll or have just been given their turn.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from simlib.workload import Workload
 
 NOBODY = -1
 STAGES = 8  # a power of two, as events are packed with it
-READ, QUEUE, TURN, POLL, COMMIT = range(5)
+READ, QUEUE, TURN, POLL, COMMIT, RELEASE = range(6)
 """What a transaction does when its event comes up."""
 
 
@@ -33,6 +33,7 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
     count = _run(
         make_plan(case, traffic, in_lock), traffic.kind, traffic.site, traffic.request, rows, workload.sessions.count,
         store.gateways, store.cache_ttl, store.mtime_tick, store.lock_poll, store.lock_poll_max, store.lock_timeout,
+        store.release,
     )  # fmt: skip
     columns = [column[:count] for column in rows]
     return make_history(workload, case, traffic, Rows(*columns))
@@ -41,7 +42,7 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
 @njit(cache=True)
 def _run(
     plan: Any, kind: Any, site: Any, request: Any, rows: Any, sessions: int, gateways: int,
-    cache_ttl: float, tick: float, poll: float, poll_max: float, timeout: float,
+    cache_ttl: float, tick: float, poll: float, poll_max: float, timeout: float, release: float,
 ) -> int:  # fmt: skip
     """The event loop; fills `rows` and returns how many there are."""
     flows, steps = plan.arrive.size, plan.hold.size
@@ -57,20 +58,20 @@ def _run(
     busy, head, tail = np.zeros(gateways, np.bool_), np.full(gateways, NOBODY), np.full(gateways, NOBODY)
     seen, loaded, mtime = np.zeros(gateways, np.int64), np.full(gateways, -np.inf), np.full(gateways, -np.inf)
     began, attempt = np.empty(gateways), np.empty(gateways, np.int64)
-    # The schedule: the next arrival, the one commit, and the heap of all else.
+    # The schedule: the next arrival, what the one writer does next (commit, then release), and the heap of all else.
     arrived, arrival, arrival_order = 0, plan.arrive[0] if flows else np.inf, 0
-    writer, lock, commit, commit_order = NOBODY, 0.0, np.inf, 0
+    writer, lock, writes_at, writes_order, writes = NOBODY, 0.0, np.inf, 0, COMMIT
     times, orders, events, size = np.empty(flows), np.empty(flows, np.int64), np.empty(flows, np.int64), 0
     inserted = 0
     while True:
-        commits_first = commit < arrival or (commit == arrival and commit_order < arrival_order)
-        now, order = (commit, commit_order) if commits_first else (arrival, arrival_order)
+        writer_first = writes_at < arrival or (writes_at == arrival and writes_order < arrival_order)
+        now, order = (writes_at, writes_order) if writer_first else (arrival, arrival_order)
         if size and (times[0] < now or (times[0] == now and orders[0] < order)):
             now = times[0]
             slot, stage = events[0] // STAGES, events[0] % STAGES
             size = _pop(times, orders, events, size)
-        elif commits_first:
-            slot, stage, commit = writer, COMMIT, np.inf
+        elif writer_first:
+            slot, stage, writes_at = writer, writes, np.inf
         elif arrived < flows:
             stage, slot = READ, free
             if free == NOBODY:
@@ -113,7 +114,7 @@ def _run(
             stage = TURN
         if stage == TURN:
             began[gateway], attempt[gateway] = now, 0
-        if stage != COMMIT and not locked:
+        if stage < COMMIT and not locked:
             locked, lock, writer = True, now, slot
             if plan.reads[step] == IN_LOCK:
                 if mtime[gateway] != file_mtime or now - loaded[gateway] >= cache_ttl:
@@ -121,32 +122,33 @@ def _run(
                 snapshot[step] = _cached(newest[session], seen[gateway], previous)
             elif plan.reads[step] == NONE:
                 snapshot[step] = newest[session]
-            commit, commit_order = now + plan.hold[step], inserted
+            writes_at, writes_order, writes = now + plan.hold[step], inserted, COMMIT
             continue
-        if stage != COMMIT and now - began[gateway] < timeout:
+        if stage < COMMIT and now - began[gateway] < timeout:
             attempt[gateway] += 1
             pause = min(poll_max, poll * attempt[gateway])
             size = _push(times, orders, events, size, now + pause, inserted, slot * STAGES + POLL)
             continue
 
         # The transaction ends: it has committed, or it has given up.
-        ok = stage == COMMIT
-        rows.flow[count], rows.kind[count], rows.site[count] = flow, kind[flow], site[step]
-        rows.session[count], rows.gateway[count], rows.snapshot[count] = session, gateway, snapshot[step]
-        rows.read[count], rows.queued[count], rows.lock[count], rows.end[count] = (
-            read[slot],
-            queued[slot],
-            lock if ok else now,
-            now,
-        )
-        rows.ok[count] = ok
-        for key in range(request.shape[1]):
-            rows.request[count, key] = request[step, key]
-        previous[count] = newest[session] if ok else NO_COMMIT
+        ok = stage >= COMMIT
+        if stage != RELEASE:
+            rows.flow[count], rows.kind[count], rows.site[count] = flow, kind[flow], site[step]
+            rows.session[count], rows.gateway[count], rows.snapshot[count] = session, gateway, snapshot[step]
+            rows.read[count], rows.queued[count], rows.end[count] = read[slot], queued[slot], now
+            rows.lock[count], rows.ok[count] = lock if ok else now, ok
+            for key in range(request.shape[1]):
+                rows.request[count, key] = request[step, key]
+            previous[count] = newest[session] if ok else NO_COMMIT
+            count += 1
+        if stage == COMMIT:
+            newest[session], file_mtime = count - 1, np.floor(now / tick) * tick if tick else now
+            seen[gateway], loaded[gateway], mtime[gateway] = count, now, file_mtime
+            if release:
+                writes_at, writes_order, writes = now + release, inserted, RELEASE
+                continue
         if ok:
-            newest[session], file_mtime, locked = count, np.floor(now / tick) * tick if tick else now, False
-            seen[gateway], loaded[gateway], mtime[gateway] = count + 1, now, file_mtime
-        count += 1
+            locked = False
         following = head[gateway]
         if following == NOBODY:
             busy[gateway] = False

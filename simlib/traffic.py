@@ -201,11 +201,16 @@ def _busy_periods(pattern: Bursty, duration: float, name: str, streams: Streams)
         size *= 2
 
 
-def _popularity(workload: Workload) -> Floats:
-    """Cumulative shares of the sessions, the last one 1."""
+def session_shares(workload: Workload) -> Floats:
+    """(sessions,) each one's share of the traffic."""
     ranks = np.arange(1, workload.sessions.count + 1, dtype=np.float64)
     weights = ranks**-workload.sessions.exponent if workload.sessions.popularity == "zipf" else np.ones_like(ranks)
-    cumulative = np.cumsum(weights / weights.sum())
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _popularity(workload: Workload) -> Floats:
+    """Cumulative shares of the sessions, the last one 1."""
+    cumulative = np.cumsum(session_shares(workload))
     cumulative[-1] = 1.0
     return cumulative
 

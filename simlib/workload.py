@@ -57,6 +57,7 @@ class Store(Strict):
     lock_poll: PositiveFloat = Field(0.05, description="who finds the lock file taken waits this long times the attempt")
     lock_poll_max: PositiveFloat = Field(1.0, description="but no longer than this")
     lock_timeout: PositiveFloat = Field(10.0, description="and gives up after this; the write then fails loudly")
+    release: NonNegativeFloat = Field(0.0, description="from a commit, which readers see at once, until the lock is free")
 
 
 class Poisson(Strict):

@@ -1,0 +1,40 @@
+"""Validation: predicted against observed, for recordings of stores and of gateway races."""
+
+from collections.abc import Sequence
+
+from simlib.calibrate_source import find_source, kind_of
+from simlib.case import Case
+from simlib.errors import InputError
+from simlib.history import read_parquet
+from simlib.predict import REPLICATES, Condition, Validation, predict
+from simlib.races import validate_races
+from simlib.recording import read_recording
+
+
+def validate(sources: Sequence[str], case: Case, replicates: int = REPLICATES, seed: int = 1) -> Validation:
+    """Predict each source from a part of itself.
+
+    Args:
+        sources: paths or names of store recordings, histories (Parquet) and gateway races (`gateway-<build>.json`).
+        case: their case.
+        replicates: of the model for each prediction.
+        seed: of the model.
+
+    Raises:
+        InputError: a source cannot be read, or shows nothing that could be predicted.
+    """
+    return Validation(tuple(condition for source in sources for condition in _figures(source, case, replicates, seed)))
+
+
+def _figures(source: str, case: Case, replicates: int, seed: int) -> list[Condition]:
+    path = find_source(source)
+    kind = kind_of(path)
+    name = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".parquet")
+    if kind == "races":
+        return validate_races(path, case, seed=seed)[0]
+    if kind == "history":
+        return predict(read_parquet(path), case, name, replicates, seed)
+    if kind == "recording":
+        recording = read_recording(path, case)
+        return predict(recording.history, case, name, replicates, seed, recording.rule)
+    raise InputError(f"{path}: a {kind} shows no commits to compare with; allowed: store recordings, histories, gateway races")

@@ -1,0 +1,96 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simlib.case import load_case
+from simlib.figures import tally
+from simlib.files import DATA
+from simlib.gateway import simulate
+from simlib.predict import Validation, predict, validation_json
+from simlib.races import BUILDS, fit_windows, race, race_workload, read_trials, validate_races
+from simlib.recording import find_recording, read_recording, shipped_recordings
+from simlib.replay import replay
+from simlib.traffic import draw
+from simlib.validate import validate
+from simlib.workload import load_workload
+
+CASE = load_case("openclaw-70575")
+RACES = sorted(path for path in (DATA / "recordings").glob("gateway-*.json") if "truth" not in path.name)
+
+
+def test_figures_against_a_schedule_written_by_hand() -> None:
+    # The handler reads, a patch of the same session commits a label, the handler commits: stale, clobbered, lost.
+    workload = load_workload("handler-only", ["duration=1", "sessions.initial=[label]"])
+    drawn = simulate(workload, CASE, draw(workload, CASE, 1, 0))
+    handler, patch = CASE.sites.index("handler"), CASE.sites.index("patch")
+    request = np.full((2, len(CASE.request)), -1, dtype=np.int32)
+    request[0, CASE.request.index("label")] = 7
+    columns = {name: np.array(value) for name, value in {
+        "flow": [1, 0], "kind": [1, 0], "site": [patch, handler], "session": [0, 0], "gateway": [0, 0], "read": [0.1, 0.0],
+        "queued": [0.1, 0.2], "lock": [0.1, 0.2], "end": [0.15, 0.25], "ok": [True, True], "snapshot": [-1, -1],
+    }.items()}  # fmt: skip
+    history = replace(drawn, request=request, **columns)
+    counts = tally(CASE, [replay(CASE, CASE.strategy("after-19328"), history)], np.ones(2, dtype=np.bool_))
+    for figure in ("clobber_rate", "clobber_rate.label", "lost_write_rate", "lost_write_rate.label"):
+        assert counts["after-19328", figure] == (1, 1)
+    assert counts["", "stale_snapshots"] == (1, 1)
+    assert counts["after-19328", "clobber_rate.channel"] == (0, 1)
+
+
+def test_prediction_of_a_recording_from_its_other_half() -> None:
+    recording = read_recording(find_recording("store-2026.4.22-before-19328"), CASE)
+    figures = predict(recording.history, CASE, "x", replicates=12, rule=recording.rule)
+    assert np.mean([figure.inside for figure in figures]) >= 0.85  # 12 replicates instead of 39
+    median = next(figure for figure in figures if figure.figure == "lock_wait.p50")
+    assert median.predicted == pytest.approx(median.observed, rel=0.2)
+
+
+def test_json_has_the_prescribed_shape() -> None:
+    recording = read_recording(find_recording("store-2026.4.22-two-processes"), CASE)
+    document = validation_json(Validation(tuple(predict(recording.history, CASE, "x", replicates=3))))
+    assert list(document) == ["conditions", "figures", "rmse", "coverage"]
+    assert {"source", "rule", "observed", "predicted", "low", "high", "inside", "n"} <= set(document["conditions"][0])
+    json.dumps(document, allow_nan=False)
+
+
+@pytest.mark.slow
+def test_the_goals_on_all_shipped_recordings() -> None:
+    validation = validate(shipped_recordings(), CASE)
+    assert validation.rmse <= 0.002
+    assert validation.coverage >= 0.9
+    waits = [figure for figure in validation.figures if figure.figure == "lock_wait.p50"]
+    far = [figure.source for figure in waits if abs(figure.predicted / figure.observed - 1) > 0.2]
+    # The host was a sixth slower in the first half of this one (docs/validation-notes.md); a calibration cannot know that.
+    assert far == ["store-2026.4.22-after-19328, 2nd half"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "overrides", [["traffic.turn.rate=50"], ["sessions.count=3"], ["store.gateways=2", "traffic.turn.rate=8"]]
+)
+def test_the_interval_holds_what_it_should_when_the_model_itself_was_observed(overrides: list[str]) -> None:
+    workload = load_workload("handler-only", ["duration=40", *overrides])
+    history = simulate(workload, CASE, draw(workload, CASE, 11, 0))
+    assert np.mean([figure.inside for figure in predict(history, CASE, "model")]) >= 0.9
+
+
+@pytest.mark.parametrize("path", RACES, ids=[path.stem for path in RACES])
+def test_gateway_races_against_the_trials_held_out_of_the_fit(path: object) -> None:
+    conditions, windows = validate_races(path, CASE, replicates=40)  # type: ignore[arg-type]
+    assert np.mean([condition.inside for condition in conditions]) >= 0.9
+    assert (windows is None) == ("2026.9.6" in str(path))
+
+
+@pytest.mark.parametrize("rule", BUILDS.values())
+@pytest.mark.parametrize("runs", [False, True])
+def test_races_outside_and_inside_the_window_against_the_issues_account(rule: str, runs: bool) -> None:
+    trials = read_trials(DATA / "recordings" / ("gateway-run-2026.4.22.json" if runs else "gateway-2026.4.22.json"))
+    windows = fit_windows(trials)
+    assert windows is not None
+    workload = race_workload(windows, runs, in_lock=rule == "in-mutator")
+    lost = race(workload, CASE, rule, runs, np.array([-0.5, 0.08, 9.0]), seed=1)
+    stale = rule != "all-sites"
+    assert lost["label"].tolist() == [False, stale, False]
+    assert lost["thinkingLevel"].tolist() == [False, rule == "before-19328", False]
