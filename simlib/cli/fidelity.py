@@ -1,0 +1,115 @@
+"""`simlib calibrate`, `validate` and `testbed`: between the model and real systems."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload
+from simlib.cli.output import complain, print_json, print_table
+
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="A store recording, a history (Parquet), a gateway log, or a trace."),
+]
+Sources = Annotated[
+    list[str],
+    typer.Argument(metavar="SOURCE...", help="Store recordings, histories (Parquet), or gateway races."),
+]
+
+
+def calibrate(
+    source: Source,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The workload to write.")],
+    case: CaseName = "openclaw-70575",
+) -> None:
+    """Estimate a workload from a recording, a log or a trace; write it as commented YAML."""
+    from simlib.calibrate import write_workload
+    from simlib.calibrate_source import calibrate as calibrate_source
+    from simlib.case import load_case
+
+    calibration = calibrate_source(source, load_case(case), out.stem)
+    write_workload(calibration, out)
+    for assumption in calibration.assumed:
+        complain(f"assumed: {assumption}")
+    print(out)
+
+
+def validate(
+    sources: Sources,
+    case: CaseName = "openclaw-70575",
+    replicates: Annotated[int, typer.Option(help="Of the model, for each prediction.", min=2)] = 39,
+    seed: Seed = 1,
+    as_json: Json = False,
+) -> None:
+    """Predict each source from a part of itself, and compare with what was observed there."""
+    from simlib.case import load_case
+    from simlib.page import percent
+    from simlib.predict import validation_json
+    from simlib.validate import validate as validate_sources
+
+    validation = validate_sources(sources, load_case(case), replicates, seed)
+    if as_json:
+        print_json(validation_json(validation))
+        return
+    print_table(
+        [
+            {
+                "source": row.source,
+                "rule": row.rule,
+                "figure": row.figure,
+                "observed": percent(row.observed),
+                "predicted": percent(row.predicted),
+                "95 % interval": f"{percent(row.low)} to {percent(row.high)}",
+                "inside": "yes" if row.inside else "NO",
+                "of": f"{row.n:,}",
+            }
+            for row in validation.conditions
+        ]
+    )
+    print(f"RMSE {percent(validation.rmse)} with the observations' own sampling variance taken off")
+    print(f"{percent(validation.coverage)} of {len(validation.figures)} figures inside their 95 % prediction interval")
+
+
+def testbed(
+    workload: Workload,
+    store: Annotated[str, typer.Option(help="file (JSON, lock file, cache, rename) or sqlite (WAL).")] = "file",
+    strategy: Annotated[str, typer.Option(metavar="NAME", help="What really writes; else the baseline.")] = "",
+    seconds: Annotated[float, typer.Option(help="Of arrivals.")] = 10.0,
+    seed: Seed = 1,
+    entry_bytes: Annotated[int, typer.Option(help="How much each entry holds besides its fields.", min=0)] = 0,
+    case: CaseName = "",
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write the history: NAME.parquet, or NAME.jsonl.gz as a recording.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the workload on a real store with real processes, and check that replay gives what it holds in the end."""
+    from simlib.case import load_case
+    from simlib.history import write_parquet
+    from simlib.page import milliseconds
+    from simlib.testbed import run_testbed
+    from simlib.testbed_grid import summary
+    from simlib.testbed_recording import write_recording
+    from simlib.workload import load_workload
+
+    model = load_workload(workload, overrides)
+    compiled = load_case(case or model.case)
+    run = run_testbed(model, compiled, strategy or compiled.baseline, store, seconds, seed, entry_bytes)
+    if out and out.name.endswith(".jsonl.gz"):
+        write_recording(run, out)
+    elif out:
+        write_parquet(run.history, out)
+    figures = summary(run)
+    if as_json:
+        print_json({name: value if math.isfinite(value) else None for name, value in figures.items()})
+        return
+    print_table(
+        [
+            {"figure": name, "value": milliseconds(value) if isinstance(value, float) else f"{value:,}"}
+            for name, value in figures.items()
+        ]
+    )
+    print("replaying the history gives every committed entry and the store's final content")
