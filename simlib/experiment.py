@@ -197,6 +197,7 @@ class Result:
             "clobber_rate": estimate_json(self.clobber_rate(name)),
             "lost_write_rate": estimate_json(self.lost_write_rate(name)),
             "difference_from_baseline": estimate_json(difference) if difference else None,
+            "variance_ratio": _number(difference.variance_ratio) if difference else None,
             "racing_clobber_rate": estimate_json(self.racing_rate(name)),
             "noticed": {noticed.name: estimate_json(self.noticed_rate(name, noticed)) for noticed in self.case.noticed},
             "clobbered_turns_per_day": self.clobbered_turns_per_day(name),

@@ -282,7 +282,7 @@ class Impact:
             if result.checked
             else "Everything was simulated with SimPy.",
             "Strategies that compute in the same place are judged on the very same timelines; the others on timelines with the "
-            "same draws. Differences are paired by replicate.",
+            f"same draws. Differences are paired by replicate{self._paired_gain()}.",
             "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is "
             "given the 95 % upper bound of that many turns, divided by the clustering that the baseline shows.",
             f"simlib {version('simlib')}, Python {platform.python_version()}, "
@@ -295,6 +295,16 @@ class Impact:
             + bullets(ASSUMPTIONS).text
             + f"<details><summary>The workload</summary><pre>{_escaped_yaml(model)}</pre></details>"
         )
+
+    def _paired_gain(self) -> str:
+        """What pairing saves: the least and the greatest variance ratio of the differences."""
+        clobber = [name for name in self.result.strategies if self.result.clobber_rate(name).estimate > 0]
+        ratios = [difference.variance_ratio for difference in map(self.result.difference, clobber) if difference]
+        ratios = [ratio for ratio in ratios if math.isfinite(ratio)]
+        if not ratios:
+            return ""
+        factor = f"{min(ratios):,.1f} to {max(ratios):,.0f}"
+        return f"; for the same precision independent runs would need {factor} times as many replicates"
 
     def _command(self) -> str:
         result = self.result
@@ -315,8 +325,7 @@ class Impact:
             words += [word for name in result.strategies for word in ("--strategy", name)]
         if result.engine != "compiled":
             words += ["--engine", result.engine]
-        if self.recording_name:
-            words += ["--recording", self.recording_name]
+        words += ["--recording", self.recording_name]
         return marked(shlex.join(words))
 
 

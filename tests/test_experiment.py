@@ -133,6 +133,11 @@ def test_computing_in_the_lock_lengthens_the_hold_by_what_the_workload_says(case
     assert costs[1] - costs[0] == pytest.approx(added, rel=1e-6)
 
 
+def test_pairing_on_one_timeline_saves_replicates(handler_only):
+    """The sketch and after-19328 share their timeline and most of their clobbers, so most of their noise cancels."""
+    assert handler_only.difference("sketch-70575").variance_ratio > 2
+
+
 def test_a_chosen_strategy_is_the_baseline_if_the_cases_is_not_chosen(case):
     result = run(load_workload("quiet", ["duration=60"]), case, ["in-mutator", "all-sites"], replicates=2)
     assert result.baseline == "in-mutator"
