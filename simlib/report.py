@@ -63,25 +63,33 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path, *, prog
     """
     check_parameters(notebook, parameters)
     import papermill
+
+    with tempfile.TemporaryDirectory(prefix="simlib-") as sockets:
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(output),
+                parameters=dict(parameters),
+                kernel_name="python3",
+                cwd=str(Path.cwd()),
+                progress_bar=progress,
+                log_output=False,
+                execution_timeout=CELL_SECONDS,
+                shutdown_kernel="immediate",
+                config=_transport(sockets),
+            )
+        except papermill.PapermillExecutionError as error:
+            raise RunError(f"{notebook.name}: cell {error.exec_count} failed: {error.ename}: {error.evalue}") from None
+
+
+def _transport(folder: str) -> Any:
+    """Unix sockets where there are any: TCP ports can be taken by another kernel between their choice and their use.
+
+    In a folder of their own, as jupyter_client names them all alike, `kernel-ipc-1` and so on in the working directory.
+    """
     from traitlets.config import Config
 
-    # Unix sockets where there are any: TCP ports can be taken by another kernel between their choice and their use.
-    transport = Config({"KernelManager": {"transport": "ipc"}}) if os.name == "posix" else Config()
-    try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(output),
-            parameters=dict(parameters),
-            kernel_name="python3",
-            cwd=str(Path.cwd()),
-            progress_bar=progress,
-            log_output=False,
-            execution_timeout=CELL_SECONDS,
-            shutdown_kernel="immediate",
-            config=transport,
-        )
-    except papermill.PapermillExecutionError as error:
-        raise RunError(f"{notebook.name}: cell {error.exec_count} failed: {error.ename}: {error.evalue}") from None
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}) if os.name == "posix" else Config()
 
 
 def render(executed: Path, page: Path, title: str) -> None:
