@@ -76,7 +76,7 @@ def rule_tables(entries: list[str], contexts: list[str]) -> st.SearchStrategy[di
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Three sites, a strategy with any rules, and one with the reference's but stale; few fields, or more than a word has bits."""
+    """Three sites; a strategy with any rules, one with the reference's but stale; few fields, or more than a word has bits."""
     fresh = rule_tables(["fresh"], ["fresh, request"])
     stale = rule_tables(["fresh", "stale"], ["fresh, request", "stale, request", "stale"])
     reference = {site: draw(fresh) for site in ("turn", "write", "other")}
