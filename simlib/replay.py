@@ -114,7 +114,8 @@ def replay(case: Case, strategy: Strategy, history: History) -> Outcomes:
             break
         capacity = count
     columns: list[Any] = [column.astype(dtype) for column, dtype in zip(found[:count].T, _TYPES, strict=True)]
-    clobbers = Clobbers(*columns, until[:count].copy())
+    columns.append(until[:count].copy())
+    clobbers = Clobbers(*columns)
     return Outcomes(strategy.name, history, version, versions[:changes], clobbers, writes, lost)
 
 

@@ -87,6 +87,15 @@ def test_time_outs_against_simpy() -> None:
     assert not history.ok.all()
 
 
+@pytest.mark.parametrize("gateways", [1, 3])
+@pytest.mark.parametrize("release", [0.02, 0.3])
+def test_a_lock_that_is_released_late_against_simpy(gateways: int, release: float) -> None:
+    workload = busy(gateways=gateways, release=release, lock_timeout=1)
+    traffic = draw(workload, CASE, 6, 0)
+    both(workload, traffic)
+    both(workload, on_a_grid(traffic, 1 / 64))
+
+
 def test_a_burst_at_one_instant_against_simpy() -> None:
     workload = busy(gateways=2)
     traffic = draw(workload, CASE, 4, 0)
