@@ -1,46 +1,43 @@
 """The two engines on busy-team traffic, and the SimPy engine against a bare SimPy loop with as many events."""
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import simpy
 
 from benchmarks.clock import best
 from simlib import gateway, kernel
-from simlib.case import load_case
+from simlib.case import Case, load_case
 from simlib.gateway import Gateway, StoreFile, make_plan
-from simlib.traffic import draw
-from simlib.workload import load_workload
+from simlib.traffic import Traffic, draw
+from simlib.workload import Workload, load_workload
 
-TRANSACTIONS_A_SECOND = 2.35  # of simulated time, in busy-team
+A_REPLICATE = 1_400  # transactions of busy-team, about
 
 
 def measure(transactions: int) -> dict[str, float]:
-    """Ratios, and transactions a second. SimPy has a tenth of the transactions to do, as its time grows with their number."""
-    case = load_case("openclaw-70575")
+    """Ratios, and transactions a second, over as many replicates as that many transactions take."""
+    workload = load_workload("busy-team")
+    case = load_case(workload.case)
+    replicates = [draw(workload, case, 1, number) for number in range(round(transactions / A_REPLICATE))]
+    events = sum(count_events(workload, case, traffic) for traffic in replicates[:20]) * len(replicates) // 20
 
-    def traffic_of(size: float):
-        workload = load_workload("busy-team", [f"duration={size / TRANSACTIONS_A_SECOND}"])
-        return workload, draw(workload, case, 1, 0)
+    def all_on(engine: ModuleType) -> None:
+        for traffic in replicates:
+            engine.simulate(workload, case, traffic)
 
-    many, traffic_of_many = traffic_of(transactions)
-    few, traffic_of_few = traffic_of(transactions / 10)
-    events = count_events(few, case, traffic_of_few)
-    kernel.simulate(few, case, traffic_of_few)  # compile
-    compiled, simpy_time, bare_time = best(
-        lambda: kernel.simulate(many, case, traffic_of_many),
-        lambda: gateway.simulate(few, case, traffic_of_few),
-        lambda: bare(events),
-    )
-    rates = traffic_of_many.site.size / compiled, traffic_of_few.site.size / simpy_time
+    kernel.simulate(workload, case, replicates[0])  # compile
+    compiled, simpy_time, bare_time = best(lambda: all_on(kernel), lambda: all_on(gateway), lambda: bare(events), turns=2)
+    size = sum(traffic.site.size for traffic in replicates)
     return {
-        "compiled_over_simpy": rates[0] / rates[1],
+        "compiled_over_simpy": simpy_time / compiled,
         "simpy_over_bare_loop": simpy_time / bare_time,
-        "transactions_compiled": rates[0],
-        "transactions_simpy": rates[1],
+        "transactions_compiled": size / compiled,
+        "transactions_simpy": size / simpy_time,
     }
 
 
-def count_events(workload, case, traffic) -> int:
+def count_events(workload: Workload, case: Case, traffic: Traffic) -> int:
     """How many events SimPy handles for this traffic."""
     env = simpy.Environment()
     file = StoreFile(workload.store, newest=[gateway.NO_COMMIT] * workload.sessions.count)

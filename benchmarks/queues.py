@@ -1,6 +1,6 @@
 """The lock queue alone, one server with Poisson arrivals and exponential service, against salabim and Ciw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -59,21 +59,21 @@ def salabim_queue(customers: int) -> None:
     gaps, services = random.exponential(1 / ARRIVALS, customers).tolist(), random.exponential(SERVICE, customers).tolist()
 
     class Source(salabim.Component):
-        def process(self) -> None:
+        def process(self) -> Iterator[None]:
             for gap, service in zip(gaps, services, strict=True):
-                self.hold(gap)
+                yield self.hold(gap)
                 Customer(service=service)
 
     class Customer(salabim.Component):
         def setup(self, service: float) -> None:
             self.service = service
 
-        def process(self) -> None:
-            self.request(server)
-            self.hold(self.service)
+        def process(self) -> Iterator[None]:
+            yield self.request(server)
+            yield self.hold(self.service)
             self.release(server)
 
-    salabim.yieldless(True)
+    salabim.yieldless(False)
     environment = salabim.Environment(trace=False)
     server = salabim.Resource("server")
     Source()
