@@ -208,7 +208,7 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
 
 def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
     """The plan of one replicate, as arrays."""
-    inside = np.isin(np.arange(len(case.sites)), [case.sites.index(site) for site in in_lock])
+    inside = np.array([site in in_lock for site in case.sites])[traffic.site]
     reads = np.array([READS.get(snapshot, INHERITED) for snapshot in case.snapshots], dtype=np.int64)
     return Plan(
         arrive=traffic.arrive,
@@ -218,8 +218,8 @@ def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
         reads=reads[traffic.site],
         inherits=traffic.inherits,
         after=traffic.after,
-        prepare=traffic.prepare + np.where(inside[traffic.site], 0.0, traffic.compute),
-        hold=traffic.hold + np.where(inside[traffic.site], traffic.compute, 0.0),
+        prepare=traffic.prepare + np.where(inside, 0.0, traffic.compute),
+        hold=traffic.hold + np.where(inside, traffic.compute, 0.0),
     )
 
 
