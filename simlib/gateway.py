@@ -28,7 +28,14 @@ OWN, IN_LOCK, NONE, INHERITED = range(4)
 READS = {"own": OWN, "in_lock": IN_LOCK, "none": NONE}
 Row = tuple[int, float, float, float, float, bool, int]
 """One ended transaction: its number in `Traffic`, read, queued, lock, end, ok, snapshot."""
-ROW_TYPES = (np.int64, np.float64, np.float64, np.float64, np.float64, np.bool_, np.int64)
+ROW = np.dtype(
+    [
+        ("step", np.int64),
+        *((name, np.float64) for name in ("read", "queued", "lock", "end")),
+        ("ok", np.bool_),
+        ("snapshot", np.int64),
+    ]
+)
 
 
 class Rows(NamedTuple):
@@ -163,8 +170,9 @@ def flow(env: simpy.Environment, gateway: Gateway, plan: Plan, number: int) -> P
         elif plan.reads[step] == NONE:
             snapshot = file.newest[session]
         yield env.timeout(plan.hold[step])
-        file.commit(session, env.now)
-        file.rows.append((step, read, queued, lock, env.now, True, snapshot))
+        end = env.now
+        file.commit(session, end)
+        file.rows.append((step, read, queued, lock, end, True, snapshot))
         gateway.refresh()
         if file.settings.release:
             yield env.timeout(file.settings.release)
@@ -200,7 +208,7 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
 
 def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
     """The plan of one replicate, as arrays."""
-    inside = np.isin(np.arange(len(case.sites)), [case.sites.index(site) for site in in_lock])
+    inside = np.array([site in in_lock for site in case.sites])[traffic.site]
     reads = np.array([READS.get(snapshot, INHERITED) for snapshot in case.snapshots], dtype=np.int64)
     return Plan(
         arrive=traffic.arrive,
@@ -210,16 +218,15 @@ def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
         reads=reads[traffic.site],
         inherits=traffic.inherits,
         after=traffic.after,
-        prepare=traffic.prepare + np.where(inside[traffic.site], 0.0, traffic.compute),
-        hold=traffic.hold + np.where(inside[traffic.site], traffic.compute, 0.0),
+        prepare=traffic.prepare + np.where(inside, 0.0, traffic.compute),
+        hold=traffic.hold + np.where(inside, traffic.compute, 0.0),
     )
 
 
 def make_rows(traffic: Traffic, rows: list[Row]) -> Rows:
     """The rows that a run left behind, as columns."""
-    columns = list(zip(*rows, strict=True)) or [()] * len(ROW_TYPES)
-    arrays: list[Any] = [np.array(column, dtype=dtype) for column, dtype in zip(columns, ROW_TYPES, strict=True)]
-    step, read, queued, lock, end, ok, snapshot = arrays
+    table = np.array(rows, dtype=ROW)
+    step, read, queued, lock, end, ok, snapshot = (np.ascontiguousarray(table[name]) for name in ROW.names or ())
     flow_of = np.repeat(np.arange(traffic.kind.size), np.diff(traffic.first))[step]
     return Rows(
         flow=flow_of,

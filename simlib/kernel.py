@@ -27,21 +27,23 @@ READ, QUEUE, TURN, POLL, COMMIT, RELEASE = range(6)
 def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozenset[str] = frozenset()) -> History:
     """Run the flows of one replicate to their end: `gateway.simulate`, with the same arguments and an equal history."""
     store, size = workload.store, traffic.site.size
-    columns: list[Any] = [np.empty(size, dtype=dtype) for dtype in (*[np.int64] * 5, *[np.float64] * 4, np.bool_, np.int64)]
-    columns.append(np.empty_like(traffic.request))
-    rows = Rows(*columns)
+    # In few large blocks, which the system provides faster than many small ones.
+    flow, kind, site, session, gateway, snapshot, previous = np.empty((7, size), dtype=np.int64)
+    read, queued, lock, end = np.empty((4, size))
+    ok, request = np.empty(size, dtype=np.bool_), np.empty_like(traffic.request)
+    rows = Rows(flow, kind, site, session, gateway, read, queued, lock, end, ok, snapshot, request)
     count = _run(
-        make_plan(case, traffic, in_lock), traffic.kind, traffic.site, traffic.request, rows, workload.sessions.count,
+        make_plan(case, traffic, in_lock), traffic.kind, traffic.site, traffic.request, rows, previous, workload.sessions.count,
         store.gateways, store.cache_ttl, store.mtime_tick, store.lock_poll, store.lock_poll_max, store.lock_timeout,
         store.release,
     )  # fmt: skip
-    columns = [column[:count] for column in rows]
+    columns: list[Any] = [column[:count] for column in rows]
     return make_history(workload, case, traffic, Rows(*columns))
 
 
 @njit(cache=True)
 def _run(
-    plan: Any, kind: Any, site: Any, request: Any, rows: Any, sessions: int, gateways: int,
+    plan: Any, kind: Any, site: Any, request: Any, rows: Any, previous: Any, sessions: int, gateways: int,
     cache_ttl: float, tick: float, poll: float, poll_max: float, timeout: float, release: float,
 ) -> int:  # fmt: skip
     """The event loop; fills `rows` and returns how many there are."""
@@ -52,7 +54,7 @@ def _run(
     read, queued, snapshot = np.empty(flows), np.empty(flows), np.empty(steps, np.int64)
     slots, free = 0, NOBODY
     # The store file; `previous` is by row.
-    newest, previous, count = np.full(sessions, NO_COMMIT), np.empty(steps, np.int64), 0
+    newest, count = np.full(sessions, NO_COMMIT), 0
     file_mtime, locked = 0.0, False
     # The gateways: queue, cache, and how its first writer fares with the lock file.
     busy, head, tail = np.zeros(gateways, np.bool_), np.full(gateways, NOBODY), np.full(gateways, NOBODY)

@@ -16,7 +16,7 @@ from numba import njit
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
 from simlib.history import Bools, History
-from simlib.paired import EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
+from simlib.paired import ANYTHING, EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
 from simlib.rules import ABSENT, UNDEFINED
 from simlib.traffic import Codes, Ints
 
@@ -61,12 +61,9 @@ class Clobbers:
         return int(self.culprit.size)
 
 
-_CLOBBER = np.dtype(
-    [(name, np.int64) for name in ("culprit", "victim", "field", "kind")]
-    + [("racing", np.bool_)]
-    + [(name, np.int32) for name in ("wrong", "right", "fresh", "stale")]
-    + [("until", np.float64)]
-)
+# The columns of Clobbers but the last, in their order, and their types.
+CULPRIT, VICTIM, FIELD, KIND, RACING, WRONG, RIGHT, FRESH, STALE = range(9)
+_TYPES = (*[np.int64] * 4, np.bool_, *[np.int32] * 4)
 
 
 @dataclass(frozen=True)
@@ -108,22 +105,24 @@ def replay(case: Case, strategy: Strategy, history: History) -> Outcomes:
     while True:
         version, (writes, lost) = np.empty(len(history), dtype=np.int64), np.zeros((2, len(history)), dtype=np.int64)
         versions = np.empty((len(history.initial) + len(history), len(case.fields)), dtype=np.int32)
-        table = np.empty(capacity, dtype=_CLOBBER)
+        found, until = np.empty((capacity, len(_TYPES)), dtype=np.int64), np.empty(capacity)
         changes, count = _walk(
             strategy.pairs, carries, history.site, history.session, history.ok, history.snapshot, history.end, history.request,
-            history.initial, version, versions, table, writes, lost,
+            history.initial, version, versions, found, until, writes, lost,
         )  # fmt: skip
         if count <= capacity:
             break
         capacity = count
-    clobbers = Clobbers(**{name: table[name][:count].copy() for name in _CLOBBER.names or ()})
+    columns: list[Any] = [column.astype(dtype) for column, dtype in zip(found[:count].T, _TYPES, strict=True)]
+    columns.append(until[:count].copy())
+    clobbers = Clobbers(*columns)
     return Outcomes(strategy.name, history, version, versions[:changes], clobbers, writes, lost)
 
 
 @njit(cache=True)
 def _walk(
     pairs: Pairs, carries: Any, site: Any, session: Any, ok: Any, snapshot: Any, end: Any, request: Any, initial: Any,
-    version: Any, versions: Any, table: Any, writes: Any, lost: Any,
+    version: Any, versions: Any, found: Any, until: Any, writes: Any, lost: Any,
 ) -> tuple[int, int]:  # fmt: skip
     """Fill the output arrays; returns how many versions and clobbers there are; of clobbers it may be more than fit.
 
@@ -136,6 +135,7 @@ def _walk(
     )
     fields, changes, count = initial.shape[1], len(initial), 0
     versions[:changes] = initial
+    bit = 1 << np.arange(fields) % SET_BITS
     newest = np.arange(changes)
     author = np.full(initial.shape, NOBODY)  # row of the write-role transaction whose value stands, if it is one's
     standing = np.full(initial.shape, NOBODY)  # number of the clobber whose wrong value stands
@@ -149,14 +149,16 @@ def _walk(
         differ = 0
         if stale != fresh:
             for field in range(fields):
-                differ |= (versions[stale, field] != versions[fresh, field]) << (field % SET_BITS)
+                differ |= (versions[stale, field] != versions[fresh, field]) * bit[field]
         if watches[place] != EVERYTHING and not differ & watches[place]:
             continue
         for pair in range(first[place], first[place + 1]):
-            runs = differ & reads[pair] or not faithful[pair]
+            runs = differ & reads[pair] != 0 or not faithful[pair]
+            if not runs and (limit[pair] == ANYTHING or request[row, named[pair]] <= limit[pair]):
+                continue
             field = field_of[pair]
             before = versions[fresh, field]
-            if not runs and (request[row, named[pair]] <= limit[pair] or (keeps[pair] and before != UNDEFINED)):
+            if not runs and keeps[pair] and before != UNDEFINED:
                 continue
             patch, meant = written(
                 when, value, unless, pair, REFERENCE, versions, fresh, fresh, request, row, conflict_entry, conflict_request
@@ -180,8 +182,8 @@ def _walk(
                 versions[newest[key], field] = wrong
             writes[row] += sets
             if standing[key, field] != NOBODY:
-                if standing[key, field] < table.size:
-                    table["until"][standing[key, field]] = end[row]
+                if standing[key, field] < until.size:
+                    until[standing[key, field]] = end[row]
                 standing[key, field] = NOBODY
             if wrong == right:
                 if sets or right != before:
@@ -192,16 +194,15 @@ def _walk(
             author[key, field] = NOBODY
             if victim != NOBODY:
                 lost[victim] += 1
-            if count < table.size:
+            if count < until.size:
                 serial, _ = written(
                     when, value, unless, pair, STRATEGY, versions, fresh, fresh, request, row, conflict_entry, conflict_request
                 )
-                table["culprit"][count], table["victim"][count], table["field"][count] = row, victim, field
-                table["kind"][count] = classify(versions[stale, field], before, wrong, asked)
-                table["racing"][count] = needs_race(right, before, serial)
-                table["wrong"][count], table["right"][count] = wrong, right
-                table["fresh"][count], table["stale"][count] = before, versions[stale, field]
-                table["until"][count] = np.inf
+                found[count, CULPRIT], found[count, VICTIM], found[count, FIELD] = row, victim, field
+                found[count, KIND] = classify(versions[stale, field], before, wrong, asked)
+                found[count, RACING] = needs_race(right, before, serial)
+                found[count, WRONG], found[count, RIGHT] = wrong, right
+                found[count, FRESH], found[count, STALE], until[count] = before, versions[stale, field], np.inf
             standing[key, field] = count
             count += 1
     return changes, count

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlib.case import Case
-from simlib.distributions import Floats
+from simlib.distributions import Constant, Distribution, Floats
 from simlib.rules import ABSENT, UNDEFINED
 from simlib.workload import Bursty, Diurnal, Flow, Periodic, Recorded, Workload
 
@@ -69,85 +69,57 @@ class Streams:
 
 def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
     """All draws of one replicate."""
-    streams = Streams(seed, replicate)
-    parts = [
-        _Part.of(number, name, flow, workload, case, streams) for number, (name, flow) in enumerate(workload.traffic.items())
-    ]
-    kind = np.concatenate([np.full(part.arrive.size, part.number) for part in parts]).astype(np.int64)
-    arrive = np.concatenate([part.arrive for part in parts])
+    streams, flows = Streams(seed, replicate), workload.traffic
+    times = [arrivals(flow, workload.duration, name, streams) for name, flow in flows.items()]
+    arrive = np.concatenate(times)
     order = np.argsort(arrive, kind="stable")
-    steps = np.array([len(part.site) for part in parts], dtype=np.int64)[kind[order]]
-    first = np.concatenate([[0], np.cumsum(steps)])
-    # Row of flow i, step j in the concatenated step tables of all parts (each part: flows x steps, row by row).
-    offsets = np.cumsum([0, *(part.arrive.size * len(part.site) for part in parts)])[:-1]
-    within = np.concatenate([np.arange(part.arrive.size) * len(part.site) for part in parts]).astype(np.int64)
-    start = (offsets[kind] + within)[order]
-    rows = np.repeat(start - first[:-1], steps) + np.arange(first[-1])
-
-    def steps_of(name: str) -> Floats:
-        return np.asarray(np.concatenate([part.times[name].ravel() for part in parts])[rows], dtype=np.float64)
-
-    return Traffic(
-        kinds=tuple(workload.traffic),
-        kind=kind[order],
+    kind = np.repeat(np.arange(len(times)), [part.size for part in times])[order]
+    first = np.concatenate([[0], np.cumsum(np.array([len(flow.steps) for flow in flows.values()], dtype=np.int64)[kind])])
+    transactions = int(first[-1])
+    traffic = Traffic(
+        kinds=tuple(flows),
+        kind=kind,
         arrive=arrive[order],
-        session=np.concatenate([part.session for part in parts])[order],
-        gateway=np.concatenate([part.gateway for part in parts])[order],
-        first=first.astype(np.int64),
-        site=np.concatenate([np.tile(part.site, part.arrive.size) for part in parts])[rows],
-        inherits=np.concatenate([np.tile(part.inherits, part.arrive.size) for part in parts])[rows],
-        after=steps_of("after"),
-        prepare=steps_of("prepare"),
-        compute=steps_of("compute"),
-        hold=steps_of("hold"),
-        request=np.concatenate([part.request.reshape(-1, len(case.request)) for part in parts])[rows],
+        session=np.empty(kind.size, dtype=np.int64),
+        gateway=np.empty(kind.size, dtype=np.int64),
+        first=first,
+        site=np.empty(transactions, dtype=np.int64),
+        inherits=np.empty(transactions, dtype=np.int64),
+        after=np.empty(transactions),
+        prepare=np.empty(transactions),
+        compute=np.empty(transactions),
+        hold=np.empty(transactions),
+        request=np.full((transactions, len(case.request)), ABSENT, dtype=np.int32),
         initial=_initial(workload, case, streams),
     )
+    for number, name in enumerate(flows):
+        _fill(traffic, np.flatnonzero(kind == number), name, workload, case, streams)
+    return traffic
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The draws of one kind of flow, n of them with s steps each."""
+def _fill(traffic: Traffic, flows: Ints, name: str, workload: Workload, case: Case, streams: Streams) -> None:
+    """Draw what one kind of flow needs; `flows` are its numbers."""
+    flow, size = workload.traffic[name], flows.size
+    gateways = np.array(flow.gateways or range(workload.store.gateways), dtype=np.int64)
+    traffic.session[flows] = np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", size))
+    traffic.gateway[flows] = gateways[(streams.uniform(f"{name}.gateway", size) * gateways.size).astype(np.int64)]
+    sites = list(flow.steps)
+    for step, site in enumerate(sites):
+        rows = traffic.first[flows] + step
+        number = case.sites.index(site)
+        inherited = case.snapshots[number]
+        traffic.site[rows] = number
+        traffic.inherits[rows] = step - sites.index(inherited) if inherited in sites else 0
+        for part in ("after", "prepare", "compute", "hold"):
+            getattr(traffic, part)[rows] = _times(getattr(workload.times[site], part), f"{name}.{site}.{part}", size, streams)
+        if step == 0:
+            traffic.after[rows] = 0.0  # a first step reads when its flow arrives
+        _requests(traffic.request, rows, name, site, workload, case, streams)
 
-    number: int
-    arrive: Floats  # (n,)
-    session: Ints  # (n,)
-    gateway: Ints  # (n,)
-    site: Ints  # (s,)
-    inherits: Ints  # (s,)
-    times: dict[str, Floats]  # each (n, s)
-    request: Codes  # (n, s, request keys)
 
-    @classmethod
-    def of(cls, number: int, name: str, flow: Flow, workload: Workload, case: Case, streams: Streams) -> "_Part":
-        arrive = arrivals(flow, workload.duration, name, streams)
-        size = arrive.size
-        gateways = np.array(flow.gateways or range(workload.store.gateways), dtype=np.int64)
-        sites = list(flow.steps)
-        inherits = [case.snapshots[case.sites.index(site)] for site in sites]
-        times = {
-            part: np.stack(
-                [
-                    getattr(workload.times[site], part).quantile(streams.uniform(f"{name}.{site}.{part}", size))
-                    for site in sites
-                ],
-                axis=1,
-            )
-            for part in ("after", "prepare", "compute", "hold")
-        }
-        times["after"][:, 0] = 0.0  # a first step reads when its flow arrives
-        return cls(
-            number=number,
-            arrive=arrive,
-            session=np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", size)).astype(np.int64),
-            gateway=gateways[(streams.uniform(f"{name}.gateway", size) * gateways.size).astype(np.int64)],
-            site=np.array([case.sites.index(site) for site in sites], dtype=np.int64),
-            inherits=np.array(
-                [step - sites.index(of) if of in sites else 0 for step, of in enumerate(inherits)], dtype=np.int64
-            ),
-            times=times,
-            request=np.stack([_requests(name, site, flow, size, workload, case, streams) for site in sites], axis=1),
-        )
+def _times(distribution: Distribution, name: str, size: int, streams: Streams) -> Floats | float:
+    """Variates of one distribution; a constant needs no stream."""
+    return distribution.value if isinstance(distribution, Constant) else distribution.quantile(streams.uniform(name, size))
 
 
 def arrivals(flow: Flow, duration: float, name: str, streams: Streams) -> Floats:
@@ -215,22 +187,20 @@ def _popularity(workload: Workload) -> Floats:
     return cumulative
 
 
-def _requests(name: str, site: str, flow: Flow, size: int, workload: Workload, case: Case, streams: Streams) -> Codes:
-    """(size, request keys): each row one shape of `flow.steps[site]`, with values drawn uniformly from their domains."""
-    request = np.full((size, len(case.request)), ABSENT, dtype=np.int32)
-    shapes = flow.steps[site]
+def _requests(request: Codes, rows: Ints, name: str, site: str, workload: Workload, case: Case, streams: Streams) -> None:
+    """Fill these rows, each with one shape of the step's request, with values drawn uniformly from their domains."""
+    shapes = workload.traffic[name].steps[site]
     if not shapes:
-        return request
+        return
     weights = np.cumsum([shape.weight for shape in shapes])
-    shape_of = np.searchsorted(weights / weights[-1], streams.uniform(f"{name}.{site}.shape", size))
+    shape_of = np.searchsorted(weights / weights[-1], streams.uniform(f"{name}.{site}.shape", rows.size))
     for key in dict.fromkeys(key for shape in shapes for key in shape.ask):
-        asks = np.isin(shape_of, [number for number, shape in enumerate(shapes) if key in shape.ask])
-        values = streams.uniform(f"{name}.{site}.{key}", size) * workload.domain_size(case.domains[key])
-        request[asks, case.request.index(key)] = 1 + values[asks].astype(np.int32)
+        asks = np.array([key in shape.ask for shape in shapes])[shape_of]
+        values = streams.uniform(f"{name}.{site}.{key}", rows.size)[asks] * workload.domain_size(case.domains[key])
+        request[rows[asks], case.request.index(key)] = 1 + values.astype(np.int32)
     for number, shape in enumerate(shapes):
         for key in shape.clear:
-            request[shape_of == number, case.request.index(key)] = UNDEFINED
-    return request
+            request[rows[shape_of == number], case.request.index(key)] = UNDEFINED
 
 
 def _initial(workload: Workload, case: Case, streams: Streams) -> Codes:

@@ -1,0 +1,62 @@
+"""The two engines on busy-team traffic, and the SimPy engine against a bare SimPy loop with as many events."""
+
+from collections.abc import Iterator
+from types import ModuleType
+
+import simpy
+
+from benchmarks.clock import best
+from simlib import gateway, kernel
+from simlib.case import Case, load_case
+from simlib.gateway import Gateway, StoreFile, make_plan
+from simlib.traffic import Traffic, draw
+from simlib.workload import Workload, load_workload
+
+A_REPLICATE = 1_400  # transactions of busy-team, about
+
+
+def measure(transactions: int) -> dict[str, float]:
+    """Ratios, and transactions a second, over as many replicates as that many transactions take."""
+    workload = load_workload("busy-team")
+    case = load_case(workload.case)
+    replicates = [draw(workload, case, 1, number) for number in range(round(transactions / A_REPLICATE))]
+    events = sum(count_events(workload, case, traffic) for traffic in replicates[:20]) * len(replicates) // 20
+
+    def all_on(engine: ModuleType) -> None:
+        for traffic in replicates:
+            engine.simulate(workload, case, traffic)
+
+    kernel.simulate(workload, case, replicates[0])  # compile
+    compiled, simpy_time, bare_time = best(lambda: all_on(kernel), lambda: all_on(gateway), lambda: bare(events), turns=2)
+    size = sum(traffic.site.size for traffic in replicates)
+    return {
+        "compiled_over_simpy": simpy_time / compiled,
+        "simpy_over_bare_loop": simpy_time / bare_time,
+        "transactions_compiled": size / compiled,
+        "transactions_simpy": size / simpy_time,
+    }
+
+
+def count_events(workload: Workload, case: Case, traffic: Traffic) -> int:
+    """How many events SimPy handles for this traffic."""
+    env = simpy.Environment()
+    file = StoreFile(workload.store, newest=[gateway.NO_COMMIT] * workload.sessions.count)
+    gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]
+    env.process(gateway.arrive(env, gateways, make_plan(case, traffic, frozenset()).plain()))
+    events = 0
+    while env.peek() < float("inf"):
+        env.step()
+        events += 1
+    return events
+
+
+def bare(events: int) -> None:
+    """As many events in one process that does nothing."""
+    env = simpy.Environment()
+
+    def wait() -> Iterator[simpy.Event]:
+        for _ in range(events):
+            yield env.timeout(1.0)
+
+    env.process(wait())
+    env.run()

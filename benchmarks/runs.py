@@ -1,0 +1,26 @@
+"""A whole `run`, draws and statistics included, against the script by hand; both on one process, all strategies."""
+
+from benchmarks import by_hand
+from benchmarks.clock import best
+from simlib.case import load_case
+from simlib.experiment import run
+from simlib.workload import load_workload
+
+
+def measure(replicates: int) -> dict[str, float]:
+    """Ratio, and transaction-strategies a second."""
+    workload = load_workload("busy-team")
+    case = load_case(workload.case)
+    strategies, done = len(case.strategies), {}
+
+    def ours() -> None:
+        result = run(workload, case, replicates=replicates, jobs=1)
+        done["ours"] = strategies * sum(tally.transactions.sum() for tally in result.tallies(case.baseline))
+
+    def theirs() -> None:
+        done["theirs"] = by_hand.run_all(strategies, workload.duration)
+
+    ours()  # compile
+    fast, slow = best(ours, theirs, turns=2)
+    ours_rate, theirs_rate = done["ours"] / fast, done["theirs"] / slow
+    return {"run_over_hand_written_simpy": ours_rate / theirs_rate, "run": ours_rate, "hand_written": theirs_rate}
