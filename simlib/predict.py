@@ -20,9 +20,9 @@ from scipy import stats
 from simlib.calibrate_history import part
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
-from simlib.figures import Count, tally
 from simlib.history import Bools, History
 from simlib.kernel import simulate
+from simlib.observed import Count, tally
 from simlib.replay import Outcomes, replay
 from simlib.resample import Part, drawn_rows, make_part, resampled
 from simlib.traffic import Codes
