@@ -34,14 +34,15 @@ class Answer:
     waits: tuple[float, ...] = ()
 
 
-def seen(half: Half) -> Answer:
-    """What was observed."""
-    return _answer(half.rule, [half.observed])
+def answer(rule: str, runs: Sequence[Shown]) -> Answer:
+    """What runs say together of the strategy that was at work: of the model, or the one that was observed."""
 
+    def share(name: str, figure: str) -> float:
+        hits, trials = np.array([run.counts[name, figure] for run in runs]).sum(axis=0)
+        return float(hits / trials) if trials else float("nan")
 
-def modelled(half: Half, replicates: int, seed: int, first: int = 0) -> Answer:
-    """What the model says with blocks of the other half, as in every prediction."""
-    return _answer(half.rule, [replicate_of(half, seed, first + number) for number in range(replicates)])
+    waits = np.median([np.quantile(run.waits, [0.5, 0.99]) for run in runs], axis=0)
+    return Answer(share(rule, "clobber_rate"), share("", "stale_snapshots"), tuple(waits.tolist()))
 
 
 def workload_alone(half: Half, replicates: int, seed: int, first: int = 0) -> Answer:
@@ -52,7 +53,7 @@ def workload_alone(half: Half, replicates: int, seed: int, first: int = 0) -> An
         traffic = draw(workload, half.case, seed, number)
         acquire = np.random.default_rng([seed, number]).choice(half.others.locking.acquire, traffic.site.size)
         runs.append(simulated(half, workload, traffic, acquire))
-    return _answer(half.rule, runs)
+    return answer(half.rule, runs)
 
 
 def theoretical(half: Half) -> Answer | None:
@@ -67,15 +68,6 @@ def theoretical(half: Half) -> Answer | None:
 
 def _calibrated(half: Half) -> Workload:
     return calibrate_evidence(half.others.evidence, half.case).workload.model_copy(update={"duration": half.duration})
-
-
-def _answer(rule: str, runs: Sequence[Shown]) -> Answer:
-    def share(name: str, figure: str) -> float:
-        hits, trials = np.array([run.counts[name, figure] for run in runs]).sum(axis=0)
-        return float(hits / trials) if trials else float("nan")
-
-    waits = np.median([np.quantile(run.waits, [0.5, 0.99]) for run in runs], axis=0)
-    return Answer(share(rule, "clobber_rate"), share("", "stale_snapshots"), tuple(waits.tolist()))
 
 
 # ---- one assumption at a time ------------------------------------------------------------------------------------------------
@@ -127,7 +119,7 @@ CHANGES: Mapping[str, Callable[[Workload, Traffic], tuple[Workload, Traffic]] | 
 def variants(half: Half, replicates: int, seed: int, first: int = 0) -> dict[str, Answer]:
     """The prediction of a half under each of CHANGES."""
     return {
-        name: _answer(half.rule, [replicate_of(half, seed, first + number, change) for number in range(replicates)])
+        name: answer(half.rule, [replicate_of(half, seed, first + number, change) for number in range(replicates)])
         for name, change in CHANGES.items()
     }
 

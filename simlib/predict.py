@@ -158,7 +158,7 @@ def predict(
     return [
         condition
         for number, half in enumerate(halves(history, case, source, rule))
-        for condition in compare(half, replicates, seed, number * replicates)
+        for condition in compare(half, [replicate_of(half, seed, number * replicates + n) for n in range(replicates)])
     ]
 
 
@@ -194,9 +194,8 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
     return found
 
 
-def compare(half: Half, replicates: int = REPLICATES, seed: int = 1, first: int = 0) -> list[Condition]:
-    """Every figure of a half, predicted with the replicates `first`, `first` + 1, ..."""
-    runs = [replicate_of(half, seed, first + number) for number in range(replicates)]
+def compare(half: Half, runs: Sequence[Shown]) -> list[Condition]:
+    """Every figure of a half, predicted by replicates of it."""
     return [*_rates(half, runs), *_wait_figures(half, runs)]
 
 
