@@ -10,6 +10,7 @@ from simlib.calibrate_log import calibrate_log
 from simlib.calibrate_trace import calibrate_trace
 from simlib.case import Case
 from simlib.errors import InputError
+from simlib.files import DATA
 from simlib.history import read_parquet
 from simlib.recording import find_recording, read_recording
 
@@ -42,8 +43,10 @@ def find_source(source: str) -> Path:
     Raises:
         InputError: there is no such file.
     """
-    path = Path(source)
-    return path if path.is_file() else find_recording(source)
+    for path in (Path(source), DATA / "recordings" / f"{source}.json"):
+        if path.is_file():
+            return path
+    return find_recording(source)
 
 
 def kind_of(path: Path) -> str:

@@ -10,7 +10,7 @@ uncertainty of the calibration.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,12 +20,12 @@ from scipy import stats
 from simlib.calibrate_history import part
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
-from simlib.figures import Count, tally
 from simlib.history import Bools, History
 from simlib.kernel import simulate
+from simlib.observed import Count, tally
 from simlib.replay import Outcomes, replay
 from simlib.resample import Part, drawn_rows, make_part, resampled
-from simlib.traffic import Codes
+from simlib.traffic import Codes, Traffic
 from simlib.workload import Workload
 
 LEVEL = 0.95
@@ -103,11 +103,40 @@ def validation_json(validation: Validation) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Half:
+class Shown:
     """What one half of a history, or one replicate of it, shows: counts, and the seconds waited for the lock."""
 
     counts: dict[tuple[str, str], Count]
     waits: Floats
+
+
+@dataclass(frozen=True)
+class Half:
+    """One half of a history, and what predicts it.
+
+    Attributes:
+        name: of the source, and which half.
+        case, strategies: those with the timing of the strategy that was at work, which is named by `rule`.
+        observed: what it shows.
+        blocks: what each of BLOCKS pieces of it shows.
+        entries: as they stand when it begins, for each strategy.
+        duration: seconds.
+        others: the other half, from which it is predicted.
+    """
+
+    name: str
+    case: Case
+    rule: str
+    strategies: tuple[Strategy, ...]
+    observed: Shown
+    blocks: tuple[dict[tuple[str, str], Count], ...]
+    entries: tuple[Codes, ...]
+    duration: float
+    others: Part
+
+
+Change = Callable[[Workload, Traffic], tuple[Workload, Traffic]]
+"""What a replicate is made to do otherwise, to see what an assumption does."""
 
 
 def predict(
@@ -126,28 +155,48 @@ def predict(
     Raises:
         InputError: the history is too short.
     """
+    return [
+        condition
+        for number, half in enumerate(halves(history, case, source, rule))
+        for condition in compare(half, [replicate_of(half, seed, number * replicates + n) for n in range(replicates)])
+    ]
+
+
+def halves(history: History, case: Case, source: str, rule: str | None = None) -> list[Half]:
+    """The two halves of a history; arguments as of `predict`.
+
+    Raises:
+        InputError: the history is too short.
+    """
     at_work = case.strategy(rule or case.baseline)
-    strategies = [strategy for strategy in case.strategies.values() if strategy.in_lock == at_work.in_lock]
+    strategies = tuple(strategy for strategy in case.strategies.values() if strategy.in_lock == at_work.in_lock)
     outcomes = [replay(case, strategy, history) for strategy in strategies]
     middle, size = len(history) // 2, len(history)
-    conditions = []
-    halves = [("1st half", (0, middle), (middle, size)), ("2nd half", (middle, size), (0, middle))]
-    for number, (half, here, there) in enumerate(halves):
+    found = []
+    for name, here, there in (("1st half", (0, middle), (middle, size)), ("2nd half", (middle, size), (0, middle))):
         others = make_part(part(history, *there), case, source)
         counted = _rows(here, size)
         waits = (history.lock - others.locking.began_in(history))[counted & history.ok]
-        observed = _Half(tally(case, outcomes, counted), waits)
-        blocks = [tally(case, outcomes, _rows(block, size)) for block in _blocks(*here)]
         reads = history.read[counted]
-        duration = float(reads.max() - reads.min())
-        entries = [_standing(outcome, here[0]) for outcome in outcomes]
-        runs = [
-            _simulated(case, strategies, others, duration, entries, seed, number * replicates + replicate)
-            for replicate in range(replicates)
-        ]
-        name = f"{source}, {half}"
-        conditions += [*_rates(name, observed, runs, blocks), *_wait_figures(name, at_work.name, observed, runs)]
-    return conditions
+        found.append(
+            Half(
+                name=f"{source}, {name}",
+                case=case,
+                rule=at_work.name,
+                strategies=strategies,
+                observed=Shown(tally(case, outcomes, counted), waits),
+                blocks=tuple(tally(case, outcomes, _rows(block, size)) for block in _blocks(*here)),
+                entries=tuple(_standing(outcome, here[0]) for outcome in outcomes),
+                duration=float(reads.max() - reads.min()),
+                others=others,
+            )
+        )
+    return found
+
+
+def compare(half: Half, runs: Sequence[Shown]) -> list[Condition]:
+    """Every figure of a half, predicted by replicates of it."""
+    return [*_rates(half, runs), *_wait_figures(half, runs)]
 
 
 def _rows(span: tuple[int, int], size: int) -> Bools:
@@ -171,24 +220,24 @@ def _standing(outcomes: Outcomes, row: int) -> Codes:
     return entries
 
 
-def _simulated(
-    case: Case,
-    strategies: Sequence[Strategy],
-    others: Part,
-    duration: float,
-    entries: Sequence[Codes],
-    seed: int,
-    replicate: int,
-) -> _Half:
-    """What one replicate of the model shows."""
-    workload, traffic, acquire = resampled(others, case, duration, seed, replicate)
-    timeline = simulate(workload, case, traffic, strategies[0].in_lock)
+def replicate_of(half: Half, seed: int, replicate: int, change: Change | None = None) -> Shown:
+    """What one replicate of the model shows in the place of a half, the other half being resampled."""
+    workload, traffic, acquire = resampled(half.others, half.case, half.duration, seed, replicate)
+    if change:
+        workload, traffic = change(workload, traffic)
+    return simulated(half, workload, traffic, acquire)
+
+
+def simulated(half: Half, workload: Workload, traffic: Traffic, acquire: Floats) -> Shown:
+    """What the model shows of such traffic; `acquire` (transactions,) is how long it takes to get a free lock, in seconds."""
+    case, others = half.case, half.others
+    timeline = simulate(workload, case, traffic, half.strategies[0].in_lock)
     outcomes = [
         replay(case, strategy, replace(timeline, initial=_recoded(standing, others.history, workload, case)))
-        for strategy, standing in zip(strategies, entries, strict=True)
+        for strategy, standing in zip(half.strategies, half.entries, strict=True)
     ]
     waits = timeline.lock - others.locking.began_in(timeline)
-    return _Half(tally(case, outcomes, timeline.ok), (waits + acquire[drawn_rows(timeline, traffic)])[timeline.ok])
+    return Shown(tally(case, outcomes, timeline.ok), (waits + acquire[drawn_rows(timeline, traffic)])[timeline.ok])
 
 
 def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -> Codes:
@@ -205,22 +254,20 @@ def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -
     return out
 
 
-def _rates(
-    source: str, observed: _Half, runs: Sequence[_Half], blocks: Sequence[dict[tuple[str, str], Count]]
-) -> list[Condition]:
+def _rates(half: Half, runs: Sequence[Shown]) -> list[Condition]:
     """Every figure that is a share. Its interval is that of a count whose mean and variance are the replicates': negative
     binomial, or Poisson where the counts vary no more than that.
     """
     conditions = []
-    for (rule, figure), (count, n) in observed.counts.items():
+    for (rule, figure), (count, n) in half.observed.counts.items():
         hits, trials = np.array([run.counts[rule, figure] for run in runs], dtype=np.float64).T
         if not n or (not hits.any() and not count):
             continue  # nothing to predict: no such write, in the recording or in the model
         rate = float(hits.sum() / trials.sum())
         low, high = _count_interval(rate * n, float((hits / trials).var(ddof=1)) * n**2, hits.size)
-        variance = _ratio_variance(np.array([block[rule, figure] for block in blocks], dtype=np.float64))
+        variance = _ratio_variance(np.array([block[rule, figure] for block in half.blocks], dtype=np.float64))
         conditions.append(
-            Condition(source, rule, figure, count / n, rate, low / n, high / n, low <= count <= high, n, variance)
+            Condition(half.name, rule, figure, count / n, rate, low / n, high / n, low <= count <= high, n, variance)
         )
     return conditions
 
@@ -244,16 +291,16 @@ def _ratio_variance(blocks: Floats) -> float:
     return float(residuals.var(ddof=1) * hits.size / trials.sum() ** 2)
 
 
-def _wait_figures(source: str, rule: str, observed: _Half, runs: Sequence[_Half]) -> list[Condition]:
+def _wait_figures(half: Half, runs: Sequence[Shown]) -> list[Condition]:
     """Quantiles of the lock wait in seconds. Their interval reaches from the least to the greatest of the replicates: a wait
     behind a polled lock file has a gap in its distribution, and no quantile near it is anything like normal.
     """
-    conditions = []
+    conditions, waits = [], half.observed.waits
     for name, share in QUANTILES.items():
-        seen = float(np.quantile(observed.waits, share))
+        seen = float(np.quantile(waits, share))
         expected = np.array([np.quantile(run.waits, share) for run in runs])
         low, high, middle = float(expected.min()), float(expected.max()), float(np.median(expected))
         conditions.append(
-            Condition(source, rule, f"lock_wait.{name}", seen, middle, low, high, low <= seen <= high, observed.waits.size, 0.0)
+            Condition(half.name, half.rule, f"lock_wait.{name}", seen, middle, low, high, low <= seen <= high, waits.size, 0.0)
         )
     return conditions

@@ -8,9 +8,10 @@ that a transaction spends in the system. So with W = D + T, and the session's ow
 
     P(stale) = 1 - E[exp(-lambda W)] = 1 - D*(lambda) T*(lambda),
 
-exactly, with the Pollaczek-Khinchine transform T*(s) = (1 - rho) s B*(s) / (s - Lambda + Lambda B*(s)), Lambda being the
-rate of all sessions and rho = Lambda E[B]. It bounds the share of transactions that clobber by a race from above: not every
-stale snapshot clobbers.
+exactly, with the Pollaczek-Khinchine transform T*(s) = (1 - rho) s B*(s) / (s - Lambda + Lambda S*(s)), Lambda being the
+rate of all sessions, S = B + release what the lock is occupied for, and rho = Lambda E[S]: commits keep the order of
+arrival, so that the law holds for the time until the commit as well as for the one until the release. It bounds the share
+of transactions that clobber by a race from above: not every stale snapshot clobbers.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from simlib.workload import Poisson, Workload
 
 ASSUMPTIONS = (
     "Arrivals are Poisson.",
-    "One gateway, whose lock is a FIFO queue; the lock is free when the commit is seen.",
+    "One gateway, whose lock is a FIFO queue.",
     "Each flow is one transaction, so that what joins the queue is Poisson too.",
     "The transaction reads its own snapshot, from a cache that shows every commit.",
     "Preparation and hold are independent of everything else, and nothing is computed in the lock.",
@@ -44,25 +45,28 @@ class Queue:
         rate: of all transactions, a second.
         holds: (m,) a fine grid of the hold's quantiles.
         weight: (m,) their probabilities.
+        release: seconds from the commit until the lock is free.
     """
 
     rate: float
     holds: Floats
     weight: Floats
+    release: float = 0.0
 
     @property
     def utilisation(self) -> float:
         """Share of the time that the lock is held."""
-        return float(self.rate * (self.weight @ self.holds))
+        return float(self.rate * (self.weight @ self.holds + self.release))
 
     def mean_wait(self) -> float:
         """Mean wait for the lock in seconds, by Pollaczek and Khinchine."""
-        return float(self.rate * (self.weight @ self.holds**2) / (2 * (1 - self.utilisation)))
+        return float(self.rate * (self.weight @ (self.holds + self.release) ** 2) / (2 * (1 - self.utilisation)))
 
     def transform(self, s: float) -> float:
-        """E[exp(-s T)] of the time T in the system."""
+        """E[exp(-s T)] of the time T until the commit."""
         hold = float(self.weight @ np.exp(-s * self.holds))
-        return (1 - self.utilisation) * s * hold / (s - self.rate + self.rate * hold) if s else 1.0
+        occupied = hold * float(np.exp(-s * self.release))
+        return (1 - self.utilisation) * s * hold / (s - self.rate + self.rate * occupied) if s else 1.0
 
     def waits(self, size: int, seed: int = 0) -> Floats:
         """(size,) successive waits in seconds by the Lindley recursion, for what has no closed form (quantiles)."""
@@ -70,7 +74,7 @@ class Queue:
         gaps = -np.log1p(-streams.uniform("theory.gaps", size)) / self.rate
         cumulative = np.cumsum(self.weight)
         holds = self.holds[np.minimum(np.searchsorted(cumulative, streams.uniform("theory.holds", size)), self.holds.size - 1)]
-        return lindley(gaps, holds)
+        return lindley(gaps, holds + self.release)
 
 
 def lindley(gaps: Floats, holds: Floats) -> Floats:
@@ -104,8 +108,6 @@ def violations(workload: Workload, case: Case, site: str = "handler") -> list[st
             broken.append(f"{name} is a chain of {len(flow.steps)} transactions; theory needs single ones.")
     if workload.store.gateways > 1:
         broken.append(f"{workload.store.gateways} gateways poll one lock file; theory needs one FIFO queue.")
-    if workload.store.release:
-        broken.append("the lock is held after a commit is seen; theory needs it free at once.")
     if site not in case.sites or case.snapshots[case.sites.index(site)] != "own":
         broken.append(f"{site} has no snapshot of its own.")
     elif not any(site in flow.steps for flow in workload.traffic.values()):
@@ -121,7 +123,7 @@ def make_queue(workload: Workload) -> Queue:
     total = sum(rate for rate, _ in rates)
     holds = np.concatenate([hold.quantile(_GRID) for _, hold in rates])
     weight = np.repeat([rate / total / _GRID.size for rate, _ in rates], _GRID.size)
-    return Queue(total, holds, weight)
+    return Queue(total, holds, weight, workload.store.release)
 
 
 def stale_snapshots(workload: Workload, case: Case, site: str = "handler") -> Theory:

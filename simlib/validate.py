@@ -1,11 +1,12 @@
 """Validation: predicted against observed, for recordings of stores and of gateway races."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from simlib.calibrate_source import find_source, kind_of
 from simlib.case import Case
 from simlib.errors import InputError
-from simlib.history import read_parquet
+from simlib.history import History, read_parquet
 from simlib.predict import REPLICATES, Condition, Validation, predict
 from simlib.races import validate_races
 from simlib.recording import read_recording
@@ -28,13 +29,23 @@ def validate(sources: Sequence[str], case: Case, replicates: int = REPLICATES, s
 
 def _figures(source: str, case: Case, replicates: int, seed: int) -> list[Condition]:
     path = find_source(source)
+    if kind_of(path) == "races":
+        return validate_races(path, case, seed=seed)[0]
+    name, history, rule = read_observed(path, case)
+    return predict(history, case, name, replicates, seed, rule)
+
+
+def read_observed(path: Path, case: Case) -> tuple[str, History, str | None]:
+    """Name, history, and the strategy that was at work (None: the file does not say) of a recording or a saved history.
+
+    Raises:
+        InputError: the file cannot be read, or shows no commits.
+    """
     kind = kind_of(path)
     name = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".parquet")
-    if kind == "races":
-        return validate_races(path, case, seed=seed)[0]
     if kind == "history":
-        return predict(read_parquet(path), case, name, replicates, seed)
+        return name, read_parquet(path), None
     if kind == "recording":
         recording = read_recording(path, case)
-        return predict(recording.history, case, name, replicates, seed, recording.rule)
+        return name, recording.history, recording.rule
     raise InputError(f"{path}: a {kind} shows no commits to compare with; allowed: store recordings, histories, gateway races")

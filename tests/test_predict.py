@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from simlib.case import load_case
-from simlib.figures import tally
 from simlib.files import DATA
 from simlib.gateway import simulate
+from simlib.observed import tally
 from simlib.predict import Validation, predict, validation_json
 from simlib.races import BUILDS, fit_windows, race, race_workload, read_trials, validate_races
 from simlib.recording import find_recording, read_recording, shipped_recordings
@@ -62,7 +62,7 @@ def test_the_goals_on_all_shipped_recordings() -> None:
     assert validation.coverage >= 0.9
     waits = [figure for figure in validation.figures if figure.figure == "lock_wait.p50"]
     far = [figure.source for figure in waits if abs(figure.predicted / figure.observed - 1) > 0.2]
-    # The host was a sixth slower in the first half of this one (docs/validation-notes.md); a calibration cannot know that.
+    # The host was a sixth slower in the first half of this one (docs/validation.md); a calibration cannot know that.
     assert far == ["store-2026.4.22-after-19328, 2nd half"]
 
 
