@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help env report test lab lint types check-slow bench lock clean
+.PHONY: help env report proof validation test lab lint types check-slow bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ $(STAMP): requirements.lock pyproject.toml
 
 report: env ## write reports/fix-impact-busy-team.html
 	$(BIN)/simlib report busy-team
+
+proof: env ## write reports/interleavings.html
+	$(BIN)/simlib interleave --as report
+
+validation: env ## write reports/validation.html
+	$(BIN)/simlib validate --report
 
 test: env ## run the tests
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile

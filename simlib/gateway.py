@@ -8,6 +8,7 @@ Not modelled: the event loop of a gateway (its own computing delays nothing else
 of one session, and a crash while the lock is held.
 """
 
+import math
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class StoreFile:
         self.previous.append(self.newest[session])
         self.newest[session] = len(self.rows)
         tick = self.settings.mtime_tick
-        self.mtime = float(np.floor(now / tick)) * tick if tick else now
+        self.mtime = math.floor(now / tick) * tick if tick else now
 
 
 @dataclass
@@ -103,7 +104,14 @@ class Gateway:
         """Take the file as it is now into the cache."""
         self.seen, self.loaded, self.mtime = len(self.file.rows), self.env.now, self.file.mtime
 
-    def lock(self) -> Process:
+    def take_lock(self) -> bool:
+        """Take the lock if nobody is in the way; returns whether that worked."""
+        if self.busy or self.file.locked:
+            return False
+        self.busy = self.file.locked = True
+        return True
+
+    def wait_for_lock(self) -> Process:
         """Queue, then take the lock file, polling while another process has it; returns whether that worked in time."""
         if self.busy:
             turn = self.env.event()
@@ -159,7 +167,7 @@ def flow(env: simpy.Environment, gateway: Gateway, plan: Plan, number: int) -> P
         if plan.prepare[step]:
             yield env.timeout(plan.prepare[step])
         queued = env.now
-        if not (yield from gateway.lock()):
+        if not (gateway.take_lock() or (yield from gateway.wait_for_lock())):
             file.previous.append(NO_COMMIT)
             file.rows.append((step, read, queued, env.now, env.now, False, snapshot))
             gateway.leave()

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from simlib.cli.bench import bench
 from simlib.cli.fidelity import calibrate, testbed, validate
 from simlib.cli.interleave import interleave
 from simlib.cli.lists import schema, strategies, workloads
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How often does a stale write clobber a fresh one, and does the fix end it?",
 )
-for command in (report, run, replay, interleave, calibrate, validate, testbed, strategies, workloads, schema):
+for command in (report, run, replay, interleave, calibrate, validate, testbed, bench, strategies, workloads, schema):
     app.command()(command)
 
 

@@ -1,6 +1,7 @@
 """`simlib calibrate`, `validate` and `testbed`: between the model and real systems."""
 
 import math
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,19 +38,26 @@ def calibrate(
 
 
 def validate(
-    sources: Sources,
+    sources: Sources = [],  # noqa: B006 - typer copies it
     case: CaseName = "openclaw-70575",
     replicates: Annotated[int, typer.Option(help="Of the model, for each prediction.", min=2)] = 39,
     seed: Seed = 1,
+    report: Annotated[bool, typer.Option("--report", help="Write the validation report instead.")] = False,
+    testbed: Annotated[list[str], typer.Option(metavar="PARQUET", help="Testbed histories for the report.")] = [],  # noqa: B006
+    out: Annotated[Path | None, typer.Option(help="Where to write the report; else reports/validation.html.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict each source from a part of itself, and compare with what was observed there."""
+    """Predict each source from a part of itself, and compare with what was observed there; none named: all shipped ones."""
+    if report:
+        _validation_report(sources, case, replicates, seed, testbed, out)
+        return
     from simlib.case import load_case
     from simlib.page import percent
     from simlib.predict import validation_json
     from simlib.validate import validate as validate_sources
+    from simlib.validation import shipped_sources
 
-    validation = validate_sources(sources, load_case(case), replicates, seed)
+    validation = validate_sources(sources or shipped_sources(), load_case(case), replicates, seed)
     if as_json:
         print_json(validation_json(validation))
         return
@@ -70,6 +78,16 @@ def validate(
     )
     print(f"RMSE {percent(validation.rmse)} with the observations' own sampling variance taken off")
     print(f"{percent(validation.coverage)} of {len(validation.figures)} figures inside their 95 % prediction interval")
+
+
+def _validation_report(sources: list[str], case: str, replicates: int, seed: int, testbed: list[str], out: Path | None) -> None:
+    from simlib.files import ROOT
+    from simlib.report import find_notebook, make_report
+
+    page = out or ROOT / "reports" / "validation.html"
+    parameters = {"sources": sources, "testbed": testbed, "case": case, "replicates": replicates, "seed": seed}
+    make_report(find_notebook("validation"), parameters, page, "simlib: validation", progress=sys.stderr.isatty())
+    print(page)
 
 
 def testbed(
