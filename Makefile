@@ -49,7 +49,7 @@ types: env ## mypy --strict
 	$(BIN)/mypy --strict simlib
 
 bench: env ## measure speed, as ratios within one run
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

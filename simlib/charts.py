@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from simlib.counterfactual import Counterfactual
-from simlib.estimate import Difference, Mean
+from simlib.estimate import Difference, Mean, Rate
 from simlib.experiment import Result
 from simlib.page import (
     ACCENT,
@@ -19,6 +19,7 @@ from simlib.page import (
     SITE_COLOURS,
     Figure,
     canvas,
+    listed,
     milliseconds,
     percent,
     points,
@@ -58,8 +59,11 @@ def clobber_rates(result: Result) -> Figure:
         svg = to_svg(figure)
     worst = max(range(len(names)), key=lambda row: rates[row].estimate)
     zero = [name for name, rate in zip(names, rates, strict=True) if rate.estimate == 0]
-    finding = f"{names[worst]} clobbers in {percent(rates[worst].estimate)} of turns"
-    finding += f"; no clobber was seen with {_and(zero)}." if zero else "; no strategy is free of clobbers."
+    if rates[worst].estimate > 0:
+        finding = f"{names[worst]} clobbers in {percent(rates[worst].estimate)} of turns"
+        finding += f"; no clobber was seen with {listed(zero)}." if zero else "; no strategy is free of clobbers."
+    else:
+        finding = "No clobber was seen with any strategy." if zero else "There was no agent turn."
     table = pd.DataFrame(
         {
             "strategy": names,
@@ -111,13 +115,16 @@ def by_field_and_kind(result: Result) -> Figure:
     if baseline.any():
         worst, how = (int(index) for index in np.unravel_index(int(np.argmax(baseline)), baseline.shape))
         finding = (
-            f"With {result.baseline} most clobbers are {KINDS[how]} values of {result.case.fields[worst]}: "
+            f"With {result.baseline} the largest share are {KINDS[how]} values of {result.case.fields[worst]}: "
             f"{percent(baseline[worst, how] / baseline.sum())} of {int(baseline.sum()):,}."
         )
     else:
         finding = f"With {result.baseline} no field was clobbered."
     return Figure(
-        svg, finding, f"Stacked bars of clobbered fields by field and kind for {_and(shown) or 'no strategy'}. {finding}", table
+        svg,
+        finding,
+        f"Stacked bars of clobbered fields by field and kind for {listed(shown) or 'no strategy'}. {finding}",
+        table,
     )
 
 
@@ -165,7 +172,7 @@ def by_site(result: Result) -> Figure:
         columns=["strategy", "write site", "transactions", "share that clobbers (95 %)", "clobbered fields"],
     )
     finding = _site_finding(result, counts)
-    alt = f"Stacked bars of clobbered fields by write site for {_and(names)}. {finding}"
+    alt = f"Stacked bars of clobbered fields by write site for {listed(names)}. {finding}"
     return Figure(svg, finding, alt, table)
 
 
@@ -186,7 +193,7 @@ def _site_finding(result: Result, counts: Ints) -> str:
     if partly:
         name = result.strategies[partly[0]]
         left = [site for site, count in zip(result.case.sites, counts[partly[0]], strict=True) if count]
-        finding += f"; {name} leaves {_and(left)} as they were"
+        finding += f"; {name} leaves {listed(left)} as they were"
     return finding + "."
 
 
@@ -264,13 +271,14 @@ def counterfactual(counter: Counterfactual) -> Figure:
     """Clobber rate of every strategy on one recorded timeline."""
     names = list(counter.clobbered)
     shares = [counter.clobbered[name] / counter.turns for name in names]
+    texts = [rate_text(Rate(np.array([counter.clobbered[name]]), np.array([counter.turns]))) for name in names]
     with canvas(8, 0.9 + ROW * len(names)) as figure:
         axes = figure.subplots()
         colours = [ACCENT if name == counter.recording.rule else FAINT for name in names]
         axes.barh(range(len(names)), shares, color=colours, height=0.62)
         for row, name in enumerate(names):
             ran = " (what the build ran)" if name == counter.recording.rule else ""
-            axes.text(shares[row], row, f"  {percent(shares[row])}{ran}", va="center")
+            axes.text(shares[row], row, f"  {texts[row]}{ran}", va="center")
         _rows(axes, names)
         axes.set_xlabel(f"share of the {counter.turns:,} recorded agent requests that clobber at least one field")
         _percent_axis(axes, max(shares))
@@ -286,7 +294,7 @@ def counterfactual(counter: Counterfactual) -> Figure:
             "strategy": names,
             "clobbering requests": [f"{counter.clobbered[name]:,}" for name in names],
             "of": f"{counter.turns:,}",
-            "share": [percent(share) for share in shares],
+            "share": texts,
             "clobbered fields": [f"{int(counter.fields[name].sum()):,}" for name in names],
             "lost writes": [f"{counter.lost[name]:,} of {counter.writes:,}" for name in names],
         }
@@ -325,7 +333,3 @@ def _percent_axis(axes: Axes, high: float) -> None:
 def _wrapped(names: Sequence[str]) -> str:
     pairs = [", ".join(names[start : start + 2]) for start in range(0, len(names), 2)]
     return "\n".join(pairs)
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else list(names))

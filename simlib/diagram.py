@@ -64,7 +64,7 @@ class Story:
         last = self.events[-1]
         took = seconds(last.time - self.events[0].time)
         between = [event for event in self.events if event.lane == OTHER]
-        how = f"{self.other} commits {between[-1].value} meanwhile; " if between else ""
+        how = f"{between[-1].text} meanwhile; " if between else ""
         race = "" if self.racing else " It happens with no concurrency, too."
         return (
             f"{self.culprit} works from {self.field} = {self.start}; {how}{took} after the read its merge leaves "
@@ -87,6 +87,10 @@ def tell(case: Case, outcomes: Outcomes, number: int) -> Story:
     def value(code: int) -> str:
         return history.values.name(case.domains[name], int(code))
 
+    def named(changed: int, code: int) -> str:
+        text = history.values.name(case.domains[case.fields[changed]], int(code))
+        return text if changed == field else f"{case.fields[changed]} = {text}"
+
     snapshot = int(history.snapshot[row])
     between = _changes(outcomes, row, field, snapshot)
     shown = between[-MOST_COMMITS:]
@@ -95,11 +99,9 @@ def tell(case: Case, outcomes: Outcomes, number: int) -> Story:
     read_by = "reads" if reader == row else f"{case.sites[history.site[reader]]} reads"
     skipped = f" ({len(between) - len(shown)} earlier commits left out)" if len(shown) < len(between) else ""
     events = [Event(float(history.read[reader]), CULPRIT, False, f"{read_by} {name} = {value(stale)}{skipped}", value(stale))]
-    for other in shown:
-        committed = value(outcomes.entries[other, field])
-        events.append(
-            Event(float(history.end[other]), OTHER, True, f"{_who(case, history, other)} commits {committed}", committed)
-        )
+    for other, changed in shown:
+        text = f"{_who(case, history, other)} commits {named(changed, outcomes.entries[other, changed])}"
+        events.append(Event(float(history.end[other]), OTHER, True, text, value(outcomes.entries[other, field])))
     fresh = value(clobbers.fresh[number])
     # A snapshot that is read inside the lock (from the cache) is read after the commits it does not show.
     lock = Event(float(history.lock[row]), CULPRIT, False, f"has the lock, sees {fresh}, merges its patch", fresh)
@@ -110,7 +112,7 @@ def tell(case: Case, outcomes: Outcomes, number: int) -> Story:
         kind=KINDS[clobbers.kind[number]],
         racing=bool(clobbers.racing[number]),
         culprit=f"{_who(case, history, row)} of {history.session_names[history.session[row]]}",
-        other=_who(case, history, shown[-1]) if shown else "",
+        other=_who(case, history, shown[-1][0]) if shown else "",
         start=value(stale),
         right=value(clobbers.right[number]),
         events=tuple(events),
@@ -147,14 +149,19 @@ def sequence(case: Case, outcomes: Outcomes, number: int) -> Figure:
     return Figure(svg, story.finding, f"Sequence diagram of a clobber with {outcomes.strategy}. {story.finding}", table)
 
 
-def _changes(outcomes: Outcomes, row: int, field: int, snapshot: int) -> list[int]:
-    """Rows of the same session between the snapshot and this row that changed the field, in commit order."""
+def _changes(outcomes: Outcomes, row: int, field: int, snapshot: int) -> list[tuple[int, int]]:
+    """(row, field) of the commits to the same session between the snapshot and this row that changed the field.
+
+    If none did, the commits that changed another field, and which: the rule looks at that one, too.
+    """
     history = outcomes.history
     rows = np.flatnonzero((history.session == history.session[row]) & history.ok)
     rows = rows[(rows > snapshot) & (rows < row)]
-    before = history.initial[history.session[row], field] if snapshot < 0 else outcomes.entries[snapshot, field]
-    values = np.concatenate([[before], outcomes.entries[rows, field]])
-    return [int(other) for other in rows[values[1:] != values[:-1]]]
+    before = history.initial[history.session[row]] if snapshot < 0 else outcomes.entries[snapshot]
+    entries = np.concatenate([before[None, :], outcomes.entries[rows]])
+    changed = entries[1:] != entries[:-1]
+    itself = [(int(other), field) for other in rows[changed[:, field]]]
+    return itself or [(int(other), int(np.argmax(fields))) for other, fields in zip(rows, changed, strict=True) if fields.any()]
 
 
 def _reader(case: Case, history: History, row: int) -> int:

@@ -23,7 +23,7 @@ from simlib.history import History, same
 from simlib.replay import KINDS, Outcomes, replay
 from simlib.tally import Cost, Tally, cost, quantile, tally
 from simlib.traffic import Ints, draw
-from simlib.workload import Workload
+from simlib.workload import MOST_REPLICATES, Workload
 
 ENGINES = {"compiled": kernel.simulate, "simpy": gateway.simulate}
 """Two implementations of one model; their histories are equal, bit for bit. SimPy's is the specification."""
@@ -301,6 +301,8 @@ def run(
     for label, value, least in (("seed", seed, 0), ("replicates", count, 1), ("jobs", 1 if jobs is None else jobs, 1)):
         if value < least:
             raise InputError(f"{label}: {value} is too small; allowed: {least} or more")
+    if count > MOST_REPLICATES:
+        raise InputError(f"replicates: {count} is too many; allowed: 1 to {MOST_REPLICATES:,}")
     for name in names:
         case.strategy(name)
     if engine not in ENGINES:

@@ -19,13 +19,12 @@ from simlib.counterexample import judge
 from simlib.counterfactual import Counterfactual, counterfactual
 from simlib.diagram import sequence
 from simlib.errors import InputError, allowed
-from simlib.estimate import Difference
 from simlib.experiment import ENGINES, Result, find_example, run
 from simlib.interleave import Proofs, prove
-from simlib.page import Figure, Html, bullets, marked, milliseconds, paragraphs, percent, points, seconds, table_html, two_lines
+from simlib.page import Figure, Html, bullets, coded, marked, milliseconds, paragraphs, percent, seconds, table_html, two_lines
 from simlib.recording import Recording, find_recording, read_recording
 from simlib.replay import KIND_MEANINGS, KINDS, Outcomes
-from simlib.traffic import Ints
+from simlib.verdict import verdict, why
 from simlib.workload import Workload, load_workload
 
 ASSUMPTIONS = (
@@ -82,64 +81,10 @@ class Impact:
 
     def verdict(self) -> Html:
         """The findings in plain words with numbers."""
-        result, baseline = self.result, self.result.baseline
-        rate = result.clobber_rate(baseline)
-        safe = [name for name in result.strategies if result.clobber_rate(name).estimate == 0]
-        lead = (
-            f"No clobber was seen with {_names(safe)}; every other strategy clobbers."
-            if safe
-            else "Every strategy here clobbers."
-            if len(result.strategies) > 1
-            else ""
-        )
-        first = (
-            f"{lead} `{baseline}` clobbers at least one field in **{charts.rate_text(rate)}** of agent turns, some "
-            f"{result.clobbered_turns_per_day(baseline):,.0f} turns a day at this traffic, and "
-            f"{charts.rate_text(result.lost_write_rate(baseline))} of what people and channels set is lost."
-        )
-        lines = [self._verdict_on(name) for name in result.strategies if name != baseline]
-        return Html(
-            f'<div class="verdict">{paragraphs(first).text}{bullets(lines).text}{paragraphs(self._not_exercised()).text}</div>'
-        )
-
-    def _verdict_on(self, name: str) -> str:
-        result = self.result
-        rate, difference = result.clobber_rate(name), result.difference(name)
-        assert difference is not None
-        if rate.estimate == 0:
-            bound = charts.rate_text(rate).removeprefix("0 ")
-            proof = f" Searched exhaustively: {self._proof(name)}." if self.proofs else ""
-            return f"`{name}`: no clobber in {rate.exposures.sum():,.0f} turns {bound}.{proof}"
-        text = f"`{name}`: {charts.rate_text(rate)}; {_compared(difference, result.baseline)}."
-        if sites := self._sites_left(name):
-            text += f" What clobbers: {sites}."
-        plain, racing = result.by_race(name)
-        if plain:
-            fields = result.clobbers(name)[..., 0].sum(axis=(0, 2))
-            named = _names([field for field, count in zip(self.case.fields, fields, strict=True) if count])
-            text += f" {percent(plain / (plain + racing))} of its clobbered fields need no race at all: {named}."
-        return text
+        return verdict(self.result, self.proofs)
 
     def _proof(self, name: str) -> str:
         return self.proofs.verdict(name) if self.proofs and name in self.proofs.strategies else ""
-
-    def _sites_left(self, name: str) -> str:
-        counts = self.result.by_site(name)
-        order = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
-        return ", ".join(f"`{self.case.sites[number]}` {percent(counts[number] / counts.sum())}" for number in order)
-
-    def _not_exercised(self) -> str:
-        """The sites of agent turns that this workload leaves out: what it cannot speak of."""
-        used = {site for flow in self.result.workload.traffic.values() for site in flow.steps}
-        missing = [
-            site for site, role in zip(self.case.sites, self.case.roles, strict=True) if role == "turn" and site not in used
-        ]
-        if not missing:
-            return ""
-        return (
-            f"**Not in this workload**: {_names(missing)}. A strategy that is clean here may still clobber there; compare a "
-            "workload that has them."
-        )
 
     def strategies(self) -> Html:
         """The strategies in one table: safety and price side by side."""
@@ -198,45 +143,26 @@ class Impact:
 
     def why(self) -> Html:
         """For each strategy that clobbers: what its author meant, and how each write site fails."""
-        lines = []
-        for name in self.result.strategies:
-            counts = self.result.clobbers(name)
-            if counts.any():
-                fails = "; ".join(
-                    self._site_kinds(site, counts[number])
-                    for number, site in enumerate(self.case.sites)
-                    if counts[number].any()
-                )
-                lines.append(f"`{name}`: {self.case.strategy(name).about} Seen here: {fails}.")
-        return bullets(lines)
-
-    def _site_kinds(self, site: str, counts: Ints) -> str:
-        """`handler` 12 reverted, 3 erased with no race, from (fields, kinds, 2)."""
-        named = [
-            f"{int(counts[:, kind, racing].sum()):,} {KINDS[kind]}{'' if racing else ' with no race'}"
-            for kind in range(len(KINDS))
-            for racing in (1, 0)
-            if counts[:, kind, racing].any()
-        ]
-        return f"`{site}` {', '.join(named)}"
+        return why(self.result)
 
     def shortest(self) -> Figure | Html:
-        """The shortest schedule of the kind and write site of the example below."""
-        example = self._example
-        if example is None:
+        """The shortest schedule that clobbers the same field in the same way at the same write site as the example below."""
+        if self._example is None:
             return paragraphs("No strategy clobbered anything in this run, so there is nothing to draw.")
-        outcomes, number = example
-        name, row = outcomes.strategy, outcomes.clobbers.culprit[number]
-        kind, site = KINDS[outcomes.clobbers.kind[number]], self.case.sites[outcomes.history.site[row]]
-        proof = self.proofs.strategies.get(name) if self.proofs else None
-        one = proof.shortest(kind, bool(outcomes.clobbers.racing[number]), site=site) if proof else None
+        outcomes, number = self._example
+        clobbers = outcomes.clobbers
+        proof = self.proofs.strategies.get(outcomes.strategy) if self.proofs else None
+        site, field = self.case.sites[outcomes.history.site[clobbers.culprit[number]]], self.case.fields[clobbers.field[number]]
+        one = proof.shortest(KINDS[clobbers.kind[number]], bool(clobbers.racing[number]), field, site) if proof else None
         if one is None:
-            return paragraphs(f"No scope of the case shows how {site} comes to have {kind} a field.")
+            return paragraphs(f"No scope of the case has this sort of clobber at {site}.")
         return sequence(self.case, *judge(self.case, one))
 
-    def example(self) -> Figure | Html:
+    def example(self) -> Html:
         """One clobber from this run, drawn."""
-        return sequence(self.case, *self._example) if self._example else Html("")
+        if self._example is None:
+            return Html("")
+        return Html(paragraphs("And one from this run:").text + sequence(self.case, *self._example)._repr_html_())
 
     @cached_property
     def _example(self) -> tuple[Outcomes, int] | None:
@@ -252,6 +178,20 @@ class Impact:
         """The counterfactual on the recording."""
         return charts.counterfactual(self.counter) if self.counter else paragraphs("No recording was asked for.")
 
+    def recorded_scope(self) -> Html:
+        """What the recording can speak of, and what it cannot."""
+        if self.counter is None:
+            return Html("")
+        recording = self.counter.recording
+        seen = np.unique(recording.history.site)
+        there = coded([site for number, site in enumerate(self.case.sites) if number in seen])
+        missing = coded([site for number, site in enumerate(self.case.sites) if number not in seen])
+        text = f"The recording has the write sites {there}, and looks at {coded(recording.fields)}."
+        text += f" It has no {missing}: a zero here says nothing of those." if missing else ""
+        return paragraphs(
+            text + " It is one timeline, so there are no intervals; the bound of a zero takes turns as independent."
+        )
+
     def rules(self) -> Html:
         """What each strategy writes, for the sites where strategies differ; equal columns and equal rows stand once."""
         pieces = []
@@ -262,7 +202,7 @@ class Impact:
                 continue
             fields = [field for field in self.case.fields if any(field in rules for rules in tables.values())]
             cells = {field: [_rule(tables[names[0]].get(field)) for names in columns] for field in fields}
-            rows = [[_names(group), *cells[group[0]]] for group in _grouped({field: str(row) for field, row in cells.items()})]
+            rows = [[coded(group), *cells[group[0]]] for group in _grouped({field: str(row) for field, row in cells.items()})]
             table = pd.DataFrame(rows, columns=["field", *(", ".join(names) for names in columns)]).map(
                 lambda text: Html(marked(text))
             )
@@ -284,7 +224,7 @@ class Impact:
             "Strategies that compute in the same place are judged on the very same timelines; the others on timelines with the "
             f"same draws. Differences are paired by replicate{self._paired_gain()}.",
             "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is "
-            "given the 95 % upper bound of that many turns, divided by the clustering that the baseline shows.",
+            "given the 95 % upper bound of that many turns, divided by the clustering that the baseline shows (1 if none).",
             f"simlib {version('simlib')}, Python {platform.python_version()}, "
             f"simpy {version('simpy')}, numpy {version('numpy')}.",
         ]
@@ -398,20 +338,6 @@ def check_input(
     return model, compiled, read_recording(find_recording(recording), compiled) if recording else None
 
 
-def _compared(difference: Difference, baseline: str) -> str:
-    interval = difference.interval()
-    if interval is None:
-        return f"{points(difference.estimate)} against `{baseline}`, with too few replicates for an interval"
-    if interval.low <= 0 <= interval.high:
-        return f"no difference to `{baseline}` that this experiment can tell ({charts.rate_text(difference)})"
-    return f"{'more' if difference.estimate > 0 else 'fewer'} than `{baseline}` by {charts.rate_text(difference).lstrip('+−')}"
-
-
-def _names(names: Sequence[str]) -> str:
-    quoted = [f"`{name}`" for name in names]
-    return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
-
-
 def _grouped(keys: Mapping[str, str]) -> list[list[str]]:
     """Names with equal keys together, in the order in which they first come."""
     groups: dict[str, list[str]] = {}
@@ -426,3 +352,15 @@ def _rule(rule: object) -> str:
 
 def _escaped_yaml(model: Workload) -> str:
     return escape(yaml.safe_dump(model.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=110))
+
+
+DEFAULT_RECORDING = "store-2026.4.22-after-19328-long"
+
+
+def fitting_recording(case: Case) -> str:
+    """The recording that a report shows unless it is told otherwise; empty if the case has other names than the recording."""
+    try:
+        read_recording(find_recording(DEFAULT_RECORDING), case)
+    except InputError:
+        return ""
+    return DEFAULT_RECORDING

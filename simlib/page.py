@@ -6,6 +6,7 @@ a browser runs no script and makes no request.
 
 import base64
 import io
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -119,6 +120,16 @@ def paragraphs(*texts: str) -> Html:
     return Html("".join(f"<p>{marked(text)}</p>" for text in texts if text))
 
 
+def listed(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def coded(names: Sequence[str]) -> str:
+    """`a`, `b` and `c`."""
+    return listed([f"`{name}`" for name in names])
+
+
 def bullets(texts: Sequence[str]) -> Html:
     """Plain sentences as a list."""
     return Html("<ul>" + "".join(f"<li>{marked(text)}</li>" for text in texts) + "</ul>")
@@ -144,11 +155,11 @@ def percent(share: float) -> str:
     value = 100 * share
     if value != value:
         return "n/a"
-    if abs(value) >= 9.95 or value == 0:
-        text = f"{value:.1f}" if value else "0"
-    else:
-        text = f"{value:.2f}" if abs(value) >= 0.995 else f"{float(f'{value:.1e}'):.10f}".rstrip("0")
-    return f"{text} %".replace("-", "−")
+    if value == 0:
+        return "0 %"
+    # Three significant digits from one per cent on, two below.
+    digits = (3 if abs(value) >= 0.995 else 2) - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(1, digits)}f} %".replace("-", "−")
 
 
 def points(difference: float) -> str:

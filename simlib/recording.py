@@ -25,6 +25,7 @@ from simlib.traffic import Codes
 FLOWS = {"agent": ("turn", "handler"), "patch": ("patch", "patch")}
 """What a recording calls a transaction -> the kind of its flow, and its write site."""
 
+MOST_SESSIONS = 1_000_000
 _HEADER = {"build": str, "rule": str, "fields": list, "sessions": int}
 _NEEDED: dict[str, type] = {
     "id": int, "proc": int, "session": int, "kind": str, "request": dict, "arrive": float, "lock": float, "fresh": dict,
@@ -101,6 +102,10 @@ def shipped_recordings() -> list[str]:
     return sorted(path.name.removesuffix(".jsonl.gz") for path in (DATA / "recordings").glob("store-*.jsonl.gz"))
 
 
+def _refuse_constant(name: str) -> None:
+    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+
+
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The JSON objects of the file with their line numbers; plain or gzipped."""
     number = 0
@@ -109,7 +114,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             opened = gzip.open if probe.read(2) == b"\x1f\x8b" else open
         with opened(path, "rt", encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
-                data = json.loads(line)
+                data = json.loads(line, parse_constant=_refuse_constant)
                 if not isinstance(data, dict):
                     raise InputError(f"{path}: line {number}: expected a JSON object")
                 yield number, data
@@ -134,6 +139,8 @@ def read_recording(path: Path, case: Case) -> Recording:
     if header.get("recording") != 1:
         raise InputError(f"{path}: line 1: not a store recording (no header with 'recording': 1)")
     _check_keys(header, _HEADER, f"{path}: line 1")
+    if not 1 <= header["sessions"] <= MOST_SESSIONS:
+        raise InputError(f"{path}: line 1: {header['sessions']} sessions; allowed: 1 to {MOST_SESSIONS:,}")
     if header["rule"] not in case.strategies:
         known = allowed(list(case.strategies))
         raise InputError(f"{path}: line 1: rule '{header['rule']}' is not in case {case.name}; {known}")
@@ -141,6 +148,8 @@ def read_recording(path: Path, case: Case) -> Recording:
     for number, line in lines:
         _check_line(line, f"{path}: line {number}", header)
         transactions.append(line)
+    if not transactions:
+        raise InputError(f"{path}: no transaction after the header; is the recording truncated?")
     _check_ids(transactions, path)
     # Lock and commit order agree, as the lock is exclusive; failed transactions come where they ended.
     transactions.sort(key=lambda line: line["commit"])

@@ -79,6 +79,8 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path, *, prog
                 config=_transport(sockets),
             )
         except papermill.PapermillExecutionError as error:
+            if error.ename == InputError.__name__:
+                raise InputError(str(error.evalue)) from None
             raise RunError(f"{notebook.name}: cell {error.exec_count} failed: {error.ename}: {error.evalue}") from None
 
 

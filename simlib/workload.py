@@ -16,6 +16,8 @@ from simlib.errors import InputError, allowed
 from simlib.files import Strict, find, load_yaml, parse_yaml, validated
 
 Share = Annotated[float, Field(ge=0, le=1)]
+MOST_TRANSACTIONS, MOST_REPLICATES = 20_000_000, 1_000_000
+"""What one replicate may be expected to make, and how many there may be: more is a slip of the pen."""
 MANY = 1_000_000_000
 """The size of a domain in which two draws practically never agree; `many` in YAML."""
 
@@ -40,7 +42,7 @@ Domain = Annotated[
 class Sessions(Strict):
     """The sessions that share the store, and how traffic spreads over them."""
 
-    count: PositiveInt = Field(description="how many")
+    count: PositiveInt = Field(description="how many", le=1_000_000)
     popularity: Literal["uniform", "zipf"] = "uniform"
     exponent: NonNegativeFloat = Field(
         1.0, description="of the Zipf law: the k-th session's share is proportional to k**-exponent"
@@ -140,7 +142,7 @@ class Workload(Strict):
     about: str
     case: str
     duration: PositiveFloat = Field(description="seconds of arrivals simulated in each replicate")
-    replicates: PositiveInt = 20
+    replicates: int = Field(20, ge=1, le=MOST_REPLICATES)
     sessions: Sessions
     store: Store = Store()
     values: dict[str, Domain] = Field(description="domain -> its values, or how many there are")
@@ -149,6 +151,11 @@ class Workload(Strict):
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Workload":
+        expected = self.duration * sum(flow.rate * len(flow.steps) for flow in self.traffic.values())
+        if expected > MOST_TRANSACTIONS:
+            raise ValueError(
+                f"duration: with these rates some {expected:.2g} transactions; allowed: {MOST_TRANSACTIONS:,} a replicate"
+            )
         used = {site for flow in self.traffic.values() for site in flow.steps}
         for site in sorted(used - set(self.times)):
             raise ValueError(f"times: no entry for write site '{site}', which a flow uses")

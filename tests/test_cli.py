@@ -120,6 +120,13 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("run", "quiet", "--replicates", "0"), r"--replicates.*greater than or equal to 1.*'0'"),
         (("run", "quiet", "--case", "nope"), r"nope: no such file"),
         (("run",), r"Missing argument"),
+        (("run", "quiet", "--set", "duration=1e12"), r"duration: with these rates .* allowed: 20,000,000 a replicate"),
+        (("run", "quiet", "--replicates", "1000000000"), r"replicates: 1000000000 is too many; allowed: 1 to 1,000,000"),
+        (("run", "quiet", "--replicates", "1", "--set", "duration=1", "--out", "/tmp"), r"/tmp: is a folder"),
+        (("report", "quiet", "busy-team", "--out", "a.html"), r"--out a.html: is one file for 2 reports; give a folder"),
+        (("report", "quiet", "quiet"), r"two of the workloads would write this report"),
+        (("interleave", "--as", "mermaid", "--json"), r"--as mermaid: not together with --json"),
+        (("interleave", "--scope", "nope"), r"scope 'nope' is not in case openclaw-70575; allowed: handler\+patch"),
         (("run", "quiet", "--bogus"), r"No such option"),
         (("replay", "nope"), r"nope: no such recording"),
         (("report", "quiet", "--recording", "nope"), r"nope: no such recording"),
@@ -133,6 +140,28 @@ def test_wrong_input_is_one_line_on_stderr_and_status_2(arguments, message):
     assert done.stderr.startswith("simlib: ")
     assert done.stderr.count("\n") == 1
     assert re.search(message, done.stderr)
+
+
+def test_output_to_a_device_leaves_the_device(tmp_path):
+    done = simlib("run", "quiet", "--replicates", "1", "--set", "duration=1", "--out", "/dev/null")
+    assert done.returncode == 0
+    assert not os.path.isfile("/dev/null")  # noqa: PTH113 - a device
+
+
+def test_a_gate_that_is_not_met_exits_with_1():
+    safe = simlib("interleave", "--scope", "handler+patch", "--require-safe", "in-mutator")
+    unsafe = simlib("interleave", "--scope", "handler+patch", "--require-safe", "sketch-70575")
+    assert (safe.returncode, unsafe.returncode) == (0, 1)
+    assert "strategy sketch-70575 is not safe" in unsafe.stderr
+
+
+def test_a_copied_case_with_other_strategies_gets_a_report_without_the_recording(tmp_path):
+    source = (ROOT / "data" / "cases" / "openclaw-70575.yaml").read_text().replace("after-19328", "mine")
+    case = tmp_path / "mine.yaml"
+    case.write_text(source)
+    done = simlib("report", "quiet", "--case", str(case), "--replicates", "2", "--set", "duration=10", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "No recording was asked for" in (tmp_path / "fix-impact-quiet.html").read_text()
 
 
 def test_debug_shows_the_traceback():

@@ -13,10 +13,12 @@ from simlib.page import Html, canvas, marked, milliseconds, paragraphs, percent,
         (0.3130, "31.3 %"),
         (0.0956, "9.56 %"),
         (0.00756, "0.76 %"),
+        (0.007, "0.70 %"),
         (0.000052, "0.0052 %"),
         (0, "0 %"),
         (-0.02, "−2.00 %"),
         (1, "100.0 %"),
+        (0.5, "50.0 %"),
     ],
 )
 def test_a_share_reads_with_a_sensible_number_of_digits(share, text):

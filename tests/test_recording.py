@@ -153,9 +153,20 @@ def test_a_truncated_or_damaged_file_is_refused(tmp_path, refused):
     assert "cannot be read: Is a directory" in refused(read_recording, tmp_path, CASE)
 
 
-def test_a_recording_without_transactions_is_read_and_trivially_exact(tampered):
-    found = check(CASE, read_recording(tampered(lambda lines: lines.__delitem__(slice(1, None))), CASE))
-    assert (found.committed, found.clobbered_recorded, found.exact) == (0, 0, True)
+def test_a_recording_without_transactions_is_refused_as_truncated(tampered, refused):
+    line = refused(read_recording, tampered(lambda lines: lines.__delitem__(slice(1, None))), CASE)
+    assert "no transaction after the header; is the recording truncated?" in line
+
+
+@pytest.mark.parametrize("sessions", [0, 10**12])
+def test_a_recording_with_an_impossible_number_of_sessions_is_refused(tampered, refused, sessions):
+    line = refused(read_recording, tampered(lambda lines: lines[0].update(sessions=sessions)), CASE)
+    assert f"line 1: {sessions} sessions; allowed: 1 to 1,000,000" in line
+
+
+def test_a_time_that_is_no_number_is_refused(tampered, refused):
+    line = refused(read_recording, tampered(lambda lines: lines[1].update(lock=float("nan"))), CASE)
+    assert "line 2: not valid JSON" in line
 
 
 def test_a_changed_entry_is_named_as_a_mismatch(tampered):

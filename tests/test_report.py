@@ -115,6 +115,16 @@ def test_a_workload_without_runs_says_what_it_cannot_speak_of():
     assert "<code>run_start</code> and <code>run_end</code>" in text
 
 
+def test_a_run_without_turns_says_so():
+    text = impact.study("quiet", replicates=2, overrides=["duration=0.000000001"]).verdict().text
+    assert "There was no agent turn in this run" in text
+
+
+def test_a_baseline_without_clobbers_is_not_said_to_clobber():
+    text = re.sub(r"<[^>]+>", "", impact.study("busy-team", replicates=2, strategies=["all-sites"]).verdict().text)
+    assert re.match(r"all-sites: no clobber in [\d,]+ turns \(at most [\d.]+ %\). Searched exhaustively: unreachable", text)
+
+
 def test_a_difference_is_only_claimed_when_its_interval_excludes_zero(study):
     text = re.sub(r"<[^>]+>", "", study.verdict().text)
     for name in study.result.strategies:
@@ -122,7 +132,7 @@ def test_a_difference_is_only_claimed_when_its_interval_excludes_zero(study):
         if difference is None or study.result.clobber_rate(name).estimate == 0:
             continue
         interval = difference.interval()
-        claimed = not re.search(rf"{name}: [^;]+; no difference", text)
+        claimed = not re.search(rf"{name}: [^;]+; (no difference|as many as)", text)
         assert claimed == (not interval.low <= 0 <= interval.high)
 
 
@@ -136,7 +146,7 @@ def test_the_method_gives_seed_versions_assumptions_and_the_command(study):
 
 
 def test_every_section_that_is_a_figure_has_a_finding(study):
-    for section in (study.rates(), study.fields(), study.sites(), study.example(), study.price(), study.recorded()):
+    for section in (study.rates(), study.fields(), study.sites(), study.shortest(), study.price(), study.recorded()):
         assert isinstance(section, Figure)
         assert section.caption.endswith(".")
         assert len(section.table)

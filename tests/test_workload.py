@@ -77,7 +77,11 @@ WRONG = [
     ),
     ("count: 10", "count: 0", "sessions.count: Input should be greater than 0 (got 0)"),
     ("sigma: 0.6", "sigma: -1", "times.handler.prepare.lognormal.sigma: Input should be greater than or equal to 0 (got -1)"),
-    ("replicates: 24", "replicates: 24\nstore: {lock_poll: 0}", "store.lock_poll: Input should be greater than 0 (got 0)"),
+    (
+        "replicates: 240\n",
+        "replicates: 240\nstore: {lock_poll: 0}\n",
+        "store.lock_poll: Input should be greater than 0 (got 0)",
+    ),
     # names
     ("handler:\n        - {w", "handlr:\n        - {w", "times: no entry for write site 'handlr', which a flow uses"),
     ("patch: {prepare", "ptch: {prepare", "times: no entry for write site 'patch', which a flow uses"),

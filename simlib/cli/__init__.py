@@ -62,7 +62,8 @@ def _status(error: Exception) -> int:
         return error.exit_status
     if isinstance(error, TyperException):
         message = str(getattr(error, "format_message", error.__str__)()).replace("\n", " ")
-        complain(message + _given(error))
+        if message:  # there is none when the usage was shown instead
+            complain(message + _given(error))
         return 2
     if isinstance(error, OSError):
         complain(f"{error.filename or 'output'}: {error.strerror or error}")

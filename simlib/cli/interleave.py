@@ -1,13 +1,12 @@
 """`simlib interleave`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simlib.cli.options import CaseName, Json, Strategies
-from simlib.cli.output import print_json, print_table
+from simlib.cli.output import complain, print_json, print_table
 from simlib.errors import InputError, allowed
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ def interleave(
 
     if form and form not in FORMS:
         raise InputError(f"--as {form}: not known; {allowed(FORMS)}")
+    if form and as_json:
+        raise InputError(f"--as {form}: not together with --json; `--as json` gives the schedules, --json what is reachable")
     compiled = load_case(case)
     proofs = prove(compiled, strategies, scopes, stale_reads)
     if form == "report":
@@ -51,7 +52,7 @@ def interleave(
         make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
         print(page)
     elif form:
-        _show(proofs, form, out or ROOT / "reports")
+        _show(proofs, form, out)
     elif as_json:
         print_json(proofs.to_json())
     else:
@@ -72,21 +73,35 @@ def _tables(proofs: "Proofs") -> None:
         print()
 
 
-def _show(proofs: "Proofs", form: str, folder: Path) -> None:
-    """Print the shortest counterexamples; a figure goes to a file each, whose paths are printed."""
-    from simlib.files import replacing
+def _show(proofs: "Proofs", form: str, out: Path | None) -> None:
+    """Print the shortest counterexamples, or write a file each, whose paths are printed."""
     from simlib.interleavings import figure, shortest_of_all
     from simlib.showing import show, tell
 
     chosen: list[Counterexample] = shortest_of_all(proofs)
     if form == "json":
-        print(json.dumps([tell(proofs.case, one) for one in chosen], indent=2))
+        print_json([tell(proofs.case, one) for one in chosen], out)
     elif form == "figure":
-        for one in chosen:
-            race = "" if one.racing else "-no-race"
-            path = folder / f"{one.strategy}-{one.kind}{race}.svg"
-            with replacing(path) as temporary:
-                temporary.write_bytes(figure(proofs, one).svg)
-            print(path)
+        _write({_name(one, "svg"): figure(proofs, one).svg for one in chosen}, out)
+    elif form == "vitest" and out:
+        _write({_name(one, "test.ts"): show(proofs.case, one, form).encode() for one in chosen}, out)
+    elif form == "vitest" and chosen:
+        print(show(proofs.case, chosen[0], form))
+        if len(chosen) > 1:  # each is a module of its own
+            complain(f"{len(chosen) - 1} more; --out FOLDER writes a file for each")
     else:
         print("\n".join(show(proofs.case, one, form) for one in chosen) or "Nothing is reachable.")
+
+
+def _name(one: "Counterexample", ending: str) -> str:
+    return f"{one.strategy}-{one.kind}{'' if one.racing else '-no-race'}.{ending}"
+
+
+def _write(files: dict[str, bytes], folder: Path | None) -> None:
+    from simlib.files import ROOT, replacing
+
+    for name, content in files.items():
+        path = (folder or ROOT / "reports") / name
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+        print(path)

@@ -8,7 +8,7 @@ import typer
 
 from simlib.cli.options import CaseName, Engine, Overrides, Replicates, Seed, Strategies, Workloads
 from simlib.cli.output import complain
-from simlib.errors import RunError, SimlibError
+from simlib.errors import InputError, RunError, SimlibError
 
 
 def report(
@@ -19,21 +19,19 @@ def report(
     replicates: Replicates = None,
     strategies: Strategies = [],  # noqa: B006
     recording: Annotated[
-        str, typer.Option(help="Recording for the counterfactual; '' for none.")
-    ] = "store-2026.4.22-after-19328-long",
+        str | None, typer.Option(help="Recording for the counterfactual; '' for none; else a shipped one that fits the case.")
+    ] = None,
     engine: Engine = "compiled",
     out: Annotated[Path | None, typer.Option(help="File, or folder if there are several workloads; else reports/.")] = None,
 ) -> None:
     """Write a fix-impact report for each workload: one self-contained HTML file."""
-    from simlib.files import ROOT
-    from simlib.impact import check_input
+    from simlib.impact import check_input, fitting_recording
     from simlib.report import find_notebook, make_report
 
-    folder = out if out and (len(workloads) > 1 or out.is_dir() or not out.suffix) else None
+    pages = _pages(workloads, out)
     failures: list[SimlibError] = []
-    for workload in workloads:
+    for workload, page in zip(workloads, pages, strict=True):
         name = Path(workload).stem
-        page = folder / f"fix-impact-{name}.html" if folder else out or ROOT / "reports" / f"fix-impact-{name}.html"
         parameters: dict[str, Any] = {
             "workload": workload,
             "case": case,
@@ -41,11 +39,13 @@ def report(
             "replicates": replicates or 0,
             "strategies": strategies,
             "overrides": overrides,
-            "recording": recording,
+            "recording": recording or "",
             "engine": engine,
         }
         try:
-            check_input(**parameters)
+            _, compiled, _ = check_input(**parameters)
+            if recording is None:
+                parameters["recording"] = fitting_recording(compiled)
             make_report(
                 find_notebook("fix_impact"), parameters, page, f"simlib: fix impact, {name}", progress=sys.stderr.isatty()
             )
@@ -58,3 +58,18 @@ def report(
             print(page)
     if failures:
         raise RunError(f"{len(failures)} of {len(workloads)} reports failed; the others are written")
+
+
+def _pages(workloads: list[str], out: Path | None) -> list[Path]:
+    """Where each report goes: into a folder by the workload's name, or to the one file that `out` names."""
+    from simlib.files import ROOT
+
+    if out and out.suffix and not out.is_dir():
+        if len(workloads) > 1:
+            raise InputError(f"--out {out}: is one file for {len(workloads)} reports; give a folder")
+        return [out]
+    pages = [(out or ROOT / "reports") / f"fix-impact-{Path(workload).stem}.html" for workload in workloads]
+    for page in pages:
+        if pages.count(page) > 1:
+            raise InputError(f"{page}: two of the workloads would write this report; give each its own --out")
+    return pages

@@ -24,6 +24,7 @@ def run(
     from simlib.case import load_case
     from simlib.charts import rate_text
     from simlib.experiment import run as run_experiment
+    from simlib.page import milliseconds
     from simlib.workload import load_workload
 
     model = load_workload(workload, overrides)
@@ -44,7 +45,7 @@ def run(
                 "clobber rate (95 %)": rate_text(result.clobber_rate(name)),
                 f"against {result.baseline}": rate_text(difference) if difference else "baseline",
                 "lost writes (95 %)": rate_text(result.lost_write_rate(name)),
-                "wait p99": f"{1000 * result.price(name)['wait_p99']:.1f} ms",
+                "wait p99": milliseconds(result.price(name)["wait_p99"]),
             }
         )
     print_table(rows)
