@@ -122,7 +122,10 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("run",), r"Missing argument"),
         (("run", "quiet", "--set", "duration=1e12"), r"duration: with these rates .* allowed: 20,000,000 a replicate"),
         (("run", "quiet", "--replicates", "1000000000"), r"replicates: 1000000000 is too many; allowed: 1 to 1,000,000"),
-        (("run", "quiet", "--replicates", "1", "--set", "duration=1", "--out", "/tmp"), r"/tmp: is a folder"),
+        (
+            ("run", "quiet", "--replicates", "1", "--set", "duration=1", "--out", str(ROOT)),
+            r": is a folder; give the name of a file",
+        ),
         (("report", "quiet", "busy-team", "--out", "a.html"), r"--out a.html: is one file for 2 reports; give a folder"),
         (("report", "quiet", "quiet"), r"two of the workloads would write this report"),
         (("interleave", "--as", "mermaid", "--json"), r"--as mermaid: not together with --json"),
