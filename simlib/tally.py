@@ -108,7 +108,8 @@ class Cost:
 
     Attributes:
         transactions, timeouts: how many ended, and how many of those gave up waiting for the lock.
-        waited, held: sums over the transactions of the wait for the lock and of the time it was held.
+        waited, held: sums over the transactions of the wait for the lock and of the time it was held until the commit; a
+            `store.release` after it is not counted.
         waits, holds: (bins,) histograms over EDGES.
         span: from zero to the last end.
     """
