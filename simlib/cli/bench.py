@@ -17,9 +17,8 @@ def bench(
 
     # The benchmarks stand beside the package, as they compare with libraries that only development needs.
     sys.path.insert(0, str(ROOT))
-    from benchmarks.__main__ import table
-
     from benchmarks import measure
+    from benchmarks.__main__ import table
 
     found = measure(quick=quick)
     if as_json:
