@@ -27,6 +27,9 @@ from simlib.replay import KIND_MEANINGS, KINDS, Outcomes
 from simlib.verdict import verdict, why
 from simlib.workload import Workload, load_workload
 
+DEFAULT_RECORDING = "store-2026.4.22-after-19328-long"
+"""What a report shows beside the simulation, unless it is told otherwise."""
+
 ASSUMPTIONS = (
     "A transaction reads, prepares, queues, takes the lock, holds it, commits. The lock is per store file and first come, "
     "first served within a process; across processes it is a polled lock file.",
@@ -352,9 +355,6 @@ def _rule(rule: object) -> str:
 
 def _escaped_yaml(model: Workload) -> str:
     return escape(yaml.safe_dump(model.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=110))
-
-
-DEFAULT_RECORDING = "store-2026.4.22-after-19328-long"
 
 
 def fitting_recording(case: Case) -> str:

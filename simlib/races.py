@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import special
@@ -235,13 +234,3 @@ def validate_races(path: Path, case: Case, replicates: int = 200, seed: int = 1)
                           bool(low <= seen <= high), n, chance * (1 - chance) / n)
             )  # fmt: skip
     return conditions, windows
-
-
-def windows_json(windows: Windows | None) -> dict[str, Any] | None:
-    """The fitted window in seconds, with the 95 % intervals of its two edges."""
-    if windows is None:
-        return None
-    return {
-        name: {"mean": edge.mean(), "low": edge.interval()[0], "high": edge.interval()[1]}
-        for name, edge in (("start", windows.start), ("end", windows.end))
-    }

@@ -114,10 +114,6 @@ def _lost(rows: Sequence[Condition]) -> bool:
     return any(row.predicted > 0 for row in rows)
 
 
-def _offsets(row: Condition) -> str:
-    return row.figure.split(", ")[1].removesuffix(" ms")
-
-
 def medians(waits: Sequence[Condition]) -> Figure:
     """Median waits for the lock, observed and predicted, with the interval of the prediction."""
     with canvas(8, 1.0 + ROW * max(1, len(waits))) as figure:

@@ -81,10 +81,9 @@ def validate(
 
 
 def _validation_report(sources: list[str], case: str, replicates: int, seed: int, testbed: list[str], out: Path | None) -> None:
-    from simlib.files import ROOT
-    from simlib.report import find_notebook, make_report
+    from simlib.report import REPORTS, find_notebook, make_report
 
-    page = out or ROOT / "reports" / "validation.html"
+    page = out or REPORTS / "validation.html"
     parameters = {"sources": sources, "testbed": testbed, "case": case, "replicates": replicates, "seed": seed}
     make_report(find_notebook("validation"), parameters, page, "simlib: validation", progress=sys.stderr.isatty())
     print(page)

@@ -35,10 +35,9 @@ def interleave(
 ) -> None:
     """Search every interleaving of small scopes: prove that a strategy cannot clobber, or show how it does."""
     from simlib.case import load_case
-    from simlib.files import ROOT
     from simlib.interleave import prove
     from simlib.interleave import require_safe as check_safe
-    from simlib.report import find_notebook, make_report
+    from simlib.report import REPORTS, find_notebook, make_report
 
     if form and form not in FORMS:
         raise InputError(f"--as {form}: not known; {allowed(FORMS)}")
@@ -47,7 +46,7 @@ def interleave(
     compiled = load_case(case)
     proofs = prove(compiled, strategies, scopes, stale_reads)
     if form == "report":
-        page = out or ROOT / "reports" / "interleavings.html"
+        page = out or REPORTS / "interleavings.html"
         parameters = {"case": case, "strategies": strategies, "scopes": scopes, "stale_reads": stale_reads}
         make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
         print(page)
@@ -98,10 +97,11 @@ def _name(one: "Counterexample", ending: str) -> str:
 
 
 def _write(files: dict[str, bytes], folder: Path | None) -> None:
-    from simlib.files import ROOT, replacing
+    from simlib.files import replacing
+    from simlib.report import REPORTS
 
     for name, content in files.items():
-        path = (folder or ROOT / "reports") / name
+        path = (folder or REPORTS) / name
         with replacing(path) as temporary:
             temporary.write_bytes(content)
         print(path)

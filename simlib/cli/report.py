@@ -62,13 +62,13 @@ def report(
 
 def _pages(workloads: list[str], out: Path | None) -> list[Path]:
     """Where each report goes: into a folder by the workload's name, or to the one file that `out` names."""
-    from simlib.files import ROOT
+    from simlib.report import REPORTS
 
     if out and out.suffix and not out.is_dir():
         if len(workloads) > 1:
             raise InputError(f"--out {out}: is one file for {len(workloads)} reports; give a folder")
         return [out]
-    pages = [(out or ROOT / "reports") / f"fix-impact-{Path(workload).stem}.html" for workload in workloads]
+    pages = [(out or REPORTS) / f"fix-impact-{Path(workload).stem}.html" for workload in workloads]
     for page in pages:
         if pages.count(page) > 1:
             raise InputError(f"{page}: two of the workloads would write this report; give each its own --out")
