@@ -1,16 +1,7 @@
-"""Calibration from a history: a recording of a real store, a testbed run, or a run of the model itself.
-
-A history says when a snapshot was read, when the lock was had, and when a commit was noted. Three things it does not say are
-inferred from pairs of transactions:
-
-- `gap`: from a noted commit to the next transaction's lock, when that one had been waiting.
-- `acquire`: from the moment when the lock could be taken to the moment when the transaction noted that it had it.
-- `early`: how long before its noted time a commit is seen by readers (a build notes it after the rename, and after what
-  follows). The lock is free `early + gap - acquire` after readers see the commit.
-"""
+"""Calibration from a history: a recording of a real store, a testbed run, or a run of the model itself."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,43 +9,10 @@ from simlib.calibrate import Calibration, Evidence, Shape, Step, calibrate_evide
 from simlib.case import Case
 from simlib.distributions import Floats
 from simlib.errors import InputError
-from simlib.history import Bools, History
+from simlib.history import History
+from simlib.locking import ENOUGH, Locking, find_locking
 from simlib.rules import UNDEFINED
 from simlib.traffic import Ints
-
-ENOUGH = 20
-"""Fewer pairs than this say nothing."""
-FEW = 5
-"""Fewer waits for another process than this say nothing: they are long, and much alike."""
-
-
-@dataclass(frozen=True)
-class Locking:
-    """How the lock works in a history of n transactions. Times in seconds.
-
-    Attributes:
-        known: (sites,) whether the history tells when a transaction of that site began to wait.
-        acquire: (n,) from the moment when the lock was free and the transaction wanted it until it noted that it had it.
-        gap: from a noted commit to the next lock, somebody waiting.
-        early: how long before its noted time a commit is seen.
-        release: from the commit (as seen by readers) until the lock is free.
-        poll: how long a process waits before it tries again for a lock that another process has; None: hardly ever seen.
-    """
-
-    known: tuple[bool, ...]
-    acquire: Floats
-    gap: float
-    early: float
-    release: float
-    poll: float | None
-
-    def began_in(self, history: History) -> Floats:
-        """(n,) when each transaction began to wait; where its site does not tell, when it read."""
-        return np.where(np.array(self.known)[history.site], history.queued, history.read)
-
-    def hold_in(self, history: History) -> Floats:
-        """(n,) the model's hold: from the moment when the lock could be taken until readers see the commit."""
-        return np.maximum(history.end - history.lock - self.early, 0.0) + self.acquire
 
 
 def part(history: History, start: int, stop: int) -> History:
@@ -76,59 +34,6 @@ def previous_commits(history: History) -> Ints:
         if ok:
             newest[session] = row
     return rows
-
-
-def find_locking(history: History, case: Case) -> Locking:
-    """Infer how the lock works; see the top of this file."""
-    sites = range(len(history.sites))
-    known = tuple(bool((history.queued > history.read)[history.site == site].any()) for site in sites)
-    began = np.where(np.array(known)[history.site], history.queued, history.read)
-    before = np.concatenate([[-np.inf], np.maximum.accumulate(history.end)[:-1]])
-    alone = history.ok & (began > before)
-    same = np.concatenate([[False], history.gateway[1:] == history.gateway[:-1]])
-    waited = history.ok & same & (began < before - 0.25 * np.median(history.end - history.lock))
-    free = float(np.median((history.lock - began)[alone])) if alone.any() else 0.0
-    gap = float(np.median((history.lock - before)[waited])) if waited.sum() >= ENOUGH else free
-    # A waiting process polls the lock file of another one: how long it then takes to get the lock is the poll's doing.
-    acquire = history.lock - np.maximum(began, before + gap - free)
-    acquire = np.where(alone | same, np.maximum(acquire, 0.0), free)
-    # More than half of a hold would be the doing of a few odd reads.
-    own = np.array([snapshot == "own" for snapshot in case.snapshots])
-    early = min(0.5 * float(np.median(history.end - history.lock)), _early(history, own))
-    return Locking(known, acquire, gap, early, max(0.0, early + gap - free), _poll(history, began, before, same, free))
-
-
-def _poll(history: History, began: Floats, before: Floats, same: Bools, free: float) -> float | None:
-    """The wait of those who found the lock with another process, and nobody before them in their own."""
-    own_end = np.full(len(history), -np.inf)
-    for gateway in np.unique(history.gateway):
-        rows = np.flatnonzero(history.gateway == gateway)
-        own_end[rows[1:]] = np.maximum.accumulate(history.end[rows])[:-1]
-    found_taken = history.ok & ~same & (began < before - free) & (own_end <= began)
-    return float(np.median((history.lock - began)[found_taken])) - free if found_taken.sum() >= FEW else None
-
-
-def _early(history: History, own: Bools) -> float:
-    """The time before a noted commit from which on readers saw it: the threshold that most reads during a hold agree with."""
-    ahead, seen = [], []
-    for session in range(history.initial.shape[0]):
-        rows = np.flatnonzero((history.session == session) & history.ok)
-        reads = rows[own[history.site[rows]]]
-        next_commit = np.searchsorted(history.end[rows], history.read[reads])
-        holder = rows[np.minimum(next_commit, rows.size - 1)]
-        during = (next_commit < rows.size) & (holder != reads) & (history.lock[holder] < history.read[reads])
-        ahead.append((history.end[holder] - history.read[reads])[during])
-        seen.append((history.snapshot[reads] >= holder)[during])
-    before, saw = np.concatenate(ahead), np.concatenate(seen)
-    if not saw.any():
-        return 0.0
-    # `before` itself and 0 are all the thresholds that matter; a read counts against one that it contradicts.
-    thresholds = np.sort(np.append(before, 0.0))
-    wrong = [int((saw != (before <= threshold)).sum()) for threshold in thresholds]
-    best = np.flatnonzero(np.array(wrong) == min(wrong))
-    low = thresholds[best[0]]
-    high = thresholds[min(best[-1] + 1, thresholds.size - 1)]
-    return float((low + high) / 2)
 
 
 def history_evidence(history: History, case: Case, source: str) -> tuple[Evidence, Locking]:
@@ -163,6 +68,7 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
             "gateways": int(history.gateway.max()) + 1,
             "release": round(locking.release, 7),
             **({"lock_poll": round(max(1e-4, locking.poll), 6)} if locking.poll else {}),
+            **({"mtime_tick": round(locking.tick, 5)} if locking.tick is not None else {}),
         },
         assumed=assumed,
         seen=[

@@ -11,20 +11,20 @@ uncertainty of the calibration.
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 from simlib.calibrate_history import part
 from simlib.case import Case, Strategy
+from simlib.conditions import Condition
 from simlib.distributions import Floats
 from simlib.history import Bools, History
 from simlib.kernel import simulate
 from simlib.observed import Count, tally
 from simlib.replay import Outcomes, replay
-from simlib.resample import Part, drawn_rows, make_part, resampled
+from simlib.resample import Part, drawn_rows, make_part, repeated, resampled
 from simlib.traffic import Codes, Traffic
 from simlib.workload import Workload
 
@@ -34,72 +34,6 @@ REPLICATES = 39
 BLOCKS = 20
 """Pieces of time from which an observation's own sampling variance is estimated."""
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One figure, observed and predicted. Rates are shares; waits are seconds.
-
-    Attributes:
-        source, rule, figure: which recording, which strategy, and which figure of it.
-        low, high: the 95 % prediction interval, the observation's own noise included.
-        n: how many turns, writes or transactions were observed.
-        variance: the observation's own sampling variance.
-    """
-
-    source: str
-    rule: str
-    figure: str
-    observed: float
-    predicted: float
-    low: float
-    high: float
-    inside: bool
-    n: int
-    variance: float
-
-
-@dataclass(frozen=True)
-class Validation:
-    """All figures of some recordings."""
-
-    figures: tuple[Condition, ...]
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """The headline: clobber rates, one for each source and strategy, and in gateway races the share of losses."""
-        return tuple(figure for figure in self.figures if figure.figure == "clobber_rate" or figure.figure.startswith("lost."))
-
-    @property
-    def rmse(self) -> float:
-        """Root mean square error of the predicted rates, the observations' own sampling variance taken off.
-
-        Turns weigh alike: a recording counts by how many it has. NaN without any condition.
-        """
-        rows = self.conditions
-        if not rows:
-            return float("nan")
-        errors = [(row.predicted - row.observed) ** 2 - row.variance for row in rows]
-        return float(np.sqrt(max(0.0, np.average(errors, weights=[row.n for row in rows]))))
-
-    @property
-    def coverage(self) -> float:
-        """Share of all figures that are inside their prediction interval."""
-        return float(np.mean([figure.inside for figure in self.figures]))
-
-
-def validation_json(validation: Validation) -> dict[str, Any]:
-    """The validation as JSON: `conditions` are clobber rates, `figures` all the others."""
-
-    def row(condition: Condition) -> dict[str, Any]:
-        return {name: value for name, value in asdict(condition).items() if name != "variance"}
-
-    return {
-        "conditions": [row(condition) for condition in validation.conditions],
-        "figures": [row(figure) for figure in validation.figures if figure not in validation.conditions],
-        "rmse": validation.rmse,
-        "coverage": validation.coverage,
-    }
 
 
 @dataclass(frozen=True)
@@ -121,6 +55,7 @@ class Half:
         blocks: what each of BLOCKS pieces of it shows.
         entries: as they stand when it begins, for each strategy.
         duration: seconds.
+        own: what happened in it, as the model takes it.
         others: the other half, from which it is predicted.
     """
 
@@ -132,6 +67,7 @@ class Half:
     blocks: tuple[dict[tuple[str, str], Count], ...]
     entries: tuple[Codes, ...]
     duration: float
+    own: Part
     others: Part
 
 
@@ -172,9 +108,10 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
     strategies = tuple(strategy for strategy in case.strategies.values() if strategy.in_lock == at_work.in_lock)
     outcomes = [replay(case, strategy, history) for strategy in strategies]
     middle, size = len(history) // 2, len(history)
+    spans = (0, middle), (middle, size)
+    parts = [make_part(part(history, *span), case, source) for span in spans]
     found = []
-    for name, here, there in (("1st half", (0, middle), (middle, size)), ("2nd half", (middle, size), (0, middle))):
-        others = make_part(part(history, *there), case, source)
+    for name, here, own, others in zip(("1st half", "2nd half"), spans, parts, parts[::-1], strict=True):
         counted = _rows(here, size)
         waits = (history.lock - others.locking.began_in(history))[counted & history.ok]
         reads = history.read[counted]
@@ -188,6 +125,7 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
                 blocks=tuple(tally(case, outcomes, _rows(block, size)) for block in _blocks(*here)),
                 entries=tuple(_standing(outcome, here[0]) for outcome in outcomes),
                 duration=float(reads.max() - reads.min()),
+                own=own,
                 others=others,
             )
         )
@@ -196,7 +134,8 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
 
 def compare(half: Half, runs: Sequence[Shown]) -> list[Condition]:
     """Every figure of a half, predicted by replicates of it."""
-    return [*_rates(half, runs), *_wait_figures(half, runs)]
+    own = driven(half)
+    return [*_rates(half, runs, own), *_wait_figures(half, runs, own)]
 
 
 def _rows(span: tuple[int, int], size: int) -> Bools:
@@ -228,16 +167,28 @@ def replicate_of(half: Half, seed: int, replicate: int, change: Change | None = 
     return simulated(half, workload, traffic, acquire)
 
 
+def driven(half: Half) -> Shown:
+    """What the model shows when it is given the half's own arrivals and times: what is left is the error of its mechanics."""
+    workload, traffic, acquire = repeated(half.own, half.case)
+    timeline = simulate(workload, half.case, traffic, half.strategies[0].in_lock)
+    return _shown(half, replace(timeline, values=half.own.history.values), half.own, half.entries, traffic, acquire)
+
+
 def simulated(half: Half, workload: Workload, traffic: Traffic, acquire: Floats) -> Shown:
     """What the model shows of such traffic; `acquire` (transactions,) is how long it takes to get a free lock, in seconds."""
-    case, others = half.case, half.others
-    timeline = simulate(workload, case, traffic, half.strategies[0].in_lock)
+    timeline = simulate(workload, half.case, traffic, half.strategies[0].in_lock)
+    entries = [_recoded(standing, half.others.history, workload, half.case) for standing in half.entries]
+    return _shown(half, timeline, half.others, entries, traffic, acquire)
+
+
+def _shown(half: Half, timeline: History, part: Part, entries: Sequence[Codes], traffic: Traffic, acquire: Floats) -> Shown:
+    """What a timeline shows, whose times are of `part`; `entries`: as they stand when it begins, for each strategy."""
     outcomes = [
-        replay(case, strategy, replace(timeline, initial=_recoded(standing, others.history, workload, case)))
-        for strategy, standing in zip(half.strategies, half.entries, strict=True)
+        replay(half.case, strategy, replace(timeline, initial=standing))
+        for strategy, standing in zip(half.strategies, entries, strict=True)
     ]
-    waits = timeline.lock - others.locking.began_in(timeline)
-    return Shown(tally(case, outcomes, timeline.ok), (waits + acquire[drawn_rows(timeline, traffic)])[timeline.ok])
+    waits = timeline.lock - part.locking.began_in(timeline)
+    return Shown(tally(half.case, outcomes, timeline.ok), (waits + acquire[drawn_rows(timeline, traffic)])[timeline.ok])
 
 
 def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -> Codes:
@@ -254,7 +205,7 @@ def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -
     return out
 
 
-def _rates(half: Half, runs: Sequence[Shown]) -> list[Condition]:
+def _rates(half: Half, runs: Sequence[Shown], own: Shown) -> list[Condition]:
     """Every figure that is a share. Its interval is that of a count whose mean and variance are the replicates': negative
     binomial, or Poisson where the counts vary no more than that.
     """
@@ -266,9 +217,13 @@ def _rates(half: Half, runs: Sequence[Shown]) -> list[Condition]:
         rate = float(hits.sum() / trials.sum())
         low, high = _count_interval(rate * n, float((hits / trials).var(ddof=1)) * n**2, hits.size)
         variance = _ratio_variance(np.array([block[rule, figure] for block in half.blocks], dtype=np.float64))
+        same, of = own.counts[rule, figure]
         conditions.append(
-            Condition(half.name, rule, figure, count / n, rate, low / n, high / n, low <= count <= high, n, variance)
-        )
+            Condition(
+                half.name, rule, figure, count / n, rate, low / n, high / n, low <= count <= high, n, variance,
+                driven=same / of if of else None,
+            )
+        )  # fmt: skip
     return conditions
 
 
@@ -291,7 +246,7 @@ def _ratio_variance(blocks: Floats) -> float:
     return float(residuals.var(ddof=1) * hits.size / trials.sum() ** 2)
 
 
-def _wait_figures(half: Half, runs: Sequence[Shown]) -> list[Condition]:
+def _wait_figures(half: Half, runs: Sequence[Shown], own: Shown) -> list[Condition]:
     """Quantiles of the lock wait in seconds. Their interval reaches from the least to the greatest of the replicates: a wait
     behind a polled lock file has a gap in its distribution, and no quantile near it is anything like normal.
     """
@@ -301,6 +256,9 @@ def _wait_figures(half: Half, runs: Sequence[Shown]) -> list[Condition]:
         expected = np.array([np.quantile(run.waits, share) for run in runs])
         low, high, middle = float(expected.min()), float(expected.max()), float(np.median(expected))
         conditions.append(
-            Condition(half.name, half.rule, f"lock_wait.{name}", seen, middle, low, high, low <= seen <= high, waits.size, 0.0)
-        )
+            Condition(
+                half.name, half.rule, f"lock_wait.{name}", seen, middle, low, high, low <= seen <= high, waits.size, 0.0,
+                driven=float(np.quantile(own.waits, share)),
+            )
+        )  # fmt: skip
     return conditions

@@ -15,11 +15,12 @@ import numpy as np
 from scipy import special
 
 from simlib.case import Case
+from simlib.conditions import Condition
 from simlib.distributions import Empirical, Floats
 from simlib.errors import InputError
 from simlib.history import Bools
 from simlib.kernel import simulate
-from simlib.predict import LEVEL, Condition
+from simlib.predict import LEVEL
 from simlib.replay import replay
 from simlib.traffic import draw
 from simlib.workload import Recorded, Workload, load_workload

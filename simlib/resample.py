@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simlib.calibrate import Evidence, Step, calibrate_evidence
-from simlib.calibrate_history import Locking, history_evidence, pauses
+from simlib.calibrate_history import history_evidence, pauses
 from simlib.case import Case
 from simlib.distributions import Floats
 from simlib.errors import InputError
 from simlib.history import History
+from simlib.locking import Locking
 from simlib.traffic import Ints, Traffic, draw
 from simlib.workload import Recorded, Workload
 
@@ -93,6 +94,55 @@ def resampled(part: Part, case: Case, duration: float, seed: int, replicate: int
         hold=locking.hold_in(history)[rows],
     )
     return workload, traffic, locking.acquire[rows]
+
+
+def repeated(part: Part, case: Case) -> tuple[Workload, Traffic, Floats]:
+    """The part itself as the model takes it: its own flows, requests and times, in its own value codes.
+
+    Returns: as `resampled`.
+    """
+    history, locking = part.history, part.locking
+    flows = np.argsort(part.arrive, kind="stable")
+    rows = np.concatenate([part.rows[part.first[flow] : part.first[flow + 1]] for flow in flows])
+    first = np.concatenate([[0], np.cumsum(np.diff(part.first)[flows])])
+    begins = rows[first[:-1]]
+    workload = calibrate_evidence(part.evidence, case).workload
+    workload = workload.model_copy(
+        update={
+            "sessions": workload.sessions.model_copy(update={"count": history.initial.shape[0]}),
+            "store": workload.store.model_copy(update={"gateways": int(history.gateway.max()) + 1}),
+        }
+    )
+    traffic = Traffic(
+        kinds=history.kinds,
+        kind=history.kind[begins],
+        arrive=part.arrive[flows],
+        session=history.session[begins],
+        gateway=history.gateway[begins],
+        first=first,
+        site=history.site[rows],
+        inherits=_inherited(history.site[rows], first, case),
+        after=np.nan_to_num(pauses(history)[rows]),
+        prepare=(locking.began_in(history) - history.read)[rows],
+        compute=np.zeros(rows.size),
+        hold=locking.hold_in(history)[rows],
+        request=history.request[rows],
+        initial=history.initial,
+    )
+    return workload, traffic, locking.acquire[rows]
+
+
+def _inherited(site: Ints, first: Ints, case: Case) -> Ints:
+    """(transactions,) how many steps back in its flow the snapshot comes from; 0: its own, or that step is not there."""
+    flow = np.repeat(np.arange(first.size - 1), np.diff(first))
+    steps_back = np.zeros(site.size, dtype=np.int64)
+    for number, snapshot in enumerate(case.snapshots):
+        if snapshot in case.sites:
+            source = np.where(site == case.sites.index(snapshot), np.arange(site.size), -1)
+            latest = np.maximum.accumulate(source)
+            takes = (site == number) & (latest >= first[flow])
+            steps_back[takes] = (np.arange(site.size) - latest)[takes]
+    return steps_back
 
 
 def _blocks(part: Part, duration: float, rng: np.random.Generator) -> tuple[Floats, Ints]:

@@ -78,7 +78,7 @@ class SessionStore(Protocol):
 class FileStore:
     """All entries in one JSON file, rewritten as a whole under a lock file, and read through a cache.
 
-    As in the real one, parsing and serialising hold up the event loop, and input and output do not.
+    As in the real one, parsing and serialising hold up the event loop, and writing does not.
     """
 
     def __init__(self, folder: Path, fields: tuple[str, ...], settings: Store) -> None:
@@ -126,22 +126,24 @@ class FileStore:
     async def commit(self, session: int, entry: Entry) -> float:
         """Serialise, write a temporary file, rename it, remove the lock file; the cache now holds what was written."""
         self._parsed[session] = encode(entry, self._fields, self._parsed[session]["rest"])
-        committed, mtime = await asyncio.to_thread(self._publish, json.dumps(self._parsed).encode())
+        mtime = await asyncio.to_thread(self._write, json.dumps(self._parsed).encode())
+        # Not in the thread: it would have to wait for the interpreter before it could read the clock, while readers see the
+        # commit already.
+        self._temporary.replace(self._path)
+        committed = clock()
+        self._lock_path.unlink()
         self._keep(self._parsed, mtime)
         return committed
 
     def close(self) -> None:
         """Nothing is open between calls."""
 
-    def _publish(self, content: bytes) -> tuple[float, int]:
+    def _write(self, content: bytes) -> int:
+        """The temporary file; returns its mtime, which it keeps when it is renamed."""
         with self._temporary.open("wb") as file:
             file.write(content)
             file.flush()
-            mtime = self._tick(os.fstat(file.fileno()))
-        self._temporary.replace(self._path)
-        committed = clock()
-        self._lock_path.unlink()
-        return committed, mtime
+            return self._tick(os.fstat(file.fileno()))
 
     def _keep(self, entries: list[dict[str, Any]], mtime: int) -> None:
         self._cache, self._cached_mtime, self._loaded = entries, mtime, clock()

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from simlib.calibrate_source import find_source, kind_of
 from simlib.case import Case
+from simlib.conditions import Condition, Validation
 from simlib.errors import InputError
 from simlib.history import History, read_parquet
-from simlib.predict import REPLICATES, Condition, Validation, predict
+from simlib.predict import REPLICATES, predict
 from simlib.races import validate_races
 from simlib.recording import read_recording
 

@@ -14,10 +14,11 @@ from simlib import validation_tables as tables
 from simlib.assumptions import CLOSE, Answer, Unmodelled, answer, theoretical, unmodelled, variants, workload_alone
 from simlib.calibrate_source import find_source, kind_of
 from simlib.case import Case, load_case
+from simlib.conditions import Condition
 from simlib.errors import InputError
 from simlib.files import DATA
 from simlib.page import Figure, Html, bullets, milliseconds, paragraphs, table_html
-from simlib.predict import QUANTILES, REPLICATES, Condition, Half, compare, halves, replicate_of
+from simlib.predict import QUANTILES, REPLICATES, Half, compare, halves, replicate_of
 from simlib.races import BINS, Windows, read_trials, validate_races
 from simlib.recording import shipped_recordings
 from simlib.theory import ASSUMPTIONS
@@ -106,7 +107,7 @@ class Fidelity:
         for what, figures, units in self._groups():
             score = Score.of(figures, units)
             rows.append(score.row(what))
-            sentences.append(score.sentence(what))
+            sentences += [score.sentence(what), *tables.driven_sentence(what, figures)]
         text = bullets([*sentences, *([self._waits_sentence()] if self.stores else [])])
         return Html(f'<div class="verdict">{text.text}</div>{table_html(pd.DataFrame(rows))}{paragraphs(SMALL_PRINT).text}')
 
@@ -139,6 +140,10 @@ class Fidelity:
     def diagonal(self) -> Figure:
         """Predicted against observed clobber rates, every strategy."""
         return charts.diagonal(self._figures("clobber_rate"))
+
+    def driven(self) -> Figure:
+        """The mechanics alone: the model's clobber rates for the very arrivals and times that were observed."""
+        return charts.driven(self._figures("clobber_rate"))
 
     def grid(self) -> Html:
         """Observed, model, workload alone, and theory, one line a half."""

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from simlib.charts import ROW
+from simlib.conditions import Condition, Validation
 from simlib.page import ACCENT, FAINT, INK, Figure, canvas, milliseconds, percent, span, to_svg
-from simlib.predict import Condition
 
 TOLERANCE = 0.2
 """How far off a predicted median wait may be, as a share of what was observed."""
@@ -36,6 +36,32 @@ def diagonal(conditions: Sequence[Condition]) -> Figure:
     finding = f"{inside} of {len(conditions)} observed clobber rates are inside the 95 % interval of their prediction."
     alt = f"Dots of predicted over observed clobber rates, with bars for the intervals, along a diagonal. {finding}"
     return Figure(svg, finding, alt, condition_table(conditions))
+
+
+def driven(conditions: Sequence[Condition]) -> Figure:
+    """Observed clobber rates (across) against those of the model when it is given the very arrivals and times (up)."""
+    rows = [row for row in conditions if row.driven is not None]
+    observed, modelled = 100 * np.array([[row.observed, row.driven] for row in rows], dtype=np.float64).reshape(-1, 2).T
+    top = 1.05 * max([*observed, *modelled, 1.0])
+    with canvas(7, 6) as figure:
+        axes = figure.subplots()
+        axes.scatter(observed, modelled, s=20, color=INK, zorder=2)
+        axes.plot([0, top], [0, top], color=FAINT, linewidth=0.8, zorder=0)
+        axes.set(xlabel="observed clobber rate, %", ylabel="model, same arrivals and times, %", xlim=(0, top), ylim=(0, top))
+        svg = to_svg(figure)
+    error = Validation(tuple(rows)).driven_rmse
+    bias = float((modelled - observed).mean()) if rows else float("nan")
+    finding = (
+        f"Given the very arrivals and times that were observed, the model is off by {error * 100:.2f} percentage points (root "
+        f"mean square over {len(rows)} clobber rates; {bias:+.2f} on average). Nothing is taken off: there is hardly any noise."
+        if rows
+        else "No store recording was given."
+    )
+    table = pd.DataFrame(
+        [(row.source, row.rule, percent(row.observed), percent(row.driven or 0.0), f"{row.n:,}") for row in rows],
+        columns=["source", "strategy", "observed", "model", "turns"],
+    )
+    return Figure(svg, finding, f"Dots of modelled over observed clobber rates, along a diagonal. {finding}", table)
 
 
 def condition_table(conditions: Sequence[Condition]) -> pd.DataFrame:

@@ -61,6 +61,23 @@ def test_the_time_until_the_lock_is_free_is_found_again_in_a_run_of_the_model() 
     assert locking.early == 0.0
 
 
+QUICK = ["times.handler.hold=0.0005", "times.patch.hold=0.0005", "times.inbound.hold=0.0005", "sessions.count=3"]
+
+
+@pytest.mark.parametrize("tick", [0.0, 0.004, 0.05])
+def test_the_mtimes_tick_is_found_again_in_a_run_of_the_model(tick: float) -> None:
+    settings = ["duration=120", "store.gateways=2", f"store.mtime_tick={tick}", "traffic.turn.rate=60", "traffic.patch.rate=60"]
+    workload = load_workload("handler-only", [*QUICK, *settings])
+    found = find_locking(simulate(workload, CASE, draw(workload, CASE, 3, 0)), CASE).tick
+    # Some hundred reads behind or more: a standard error of a tenth at most.
+    assert found == pytest.approx(tick, rel=0.2, abs=1e-6)
+
+
+def test_one_process_says_nothing_of_the_mtime() -> None:
+    workload = load_workload("handler-only", ["duration=30"])
+    assert find_locking(simulate(workload, CASE, draw(workload, CASE, 3, 0)), CASE).tick is None
+
+
 @pytest.mark.parametrize("name", [*shipped_recordings(), LOG.name])
 def test_a_written_workload_is_read_back_equal(name: str, tmp_path: Path) -> None:
     calibration = calibrate(str(DATA / "recordings" / LOG.name) if name == LOG.name else name, CASE)

@@ -10,10 +10,11 @@ import pytest
 from simlib import validation_charts as charts
 from simlib.assumptions import answer, theoretical, variants, workload_alone
 from simlib.case import load_case
+from simlib.conditions import Condition
 from simlib.errors import InputError
 from simlib.history import write_parquet
 from simlib.kernel import simulate
-from simlib.predict import Condition, Half, halves
+from simlib.predict import Half, halves
 from simlib.report import execute, find_notebook
 from simlib.traffic import draw
 from simlib.validation import Fidelity, shipped_sources, study

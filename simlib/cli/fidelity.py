@@ -52,8 +52,8 @@ def validate(
         _validation_report(sources, case, replicates, seed, testbed, out)
         return
     from simlib.case import load_case
+    from simlib.conditions import validation_json
     from simlib.page import percent
-    from simlib.predict import validation_json
     from simlib.validate import validate as validate_sources
     from simlib.validation import shipped_sources
 
@@ -71,12 +71,15 @@ def validate(
                 "predicted": percent(row.predicted),
                 "95 % interval": f"{percent(row.low)} to {percent(row.high)}",
                 "inside": "yes" if row.inside else "NO",
+                "same arrivals and times": "" if row.driven is None else percent(row.driven),
                 "of": f"{row.n:,}",
             }
             for row in validation.conditions
         ]
     )
     print(f"RMSE {percent(validation.rmse)} with the observations' own sampling variance taken off")
+    if math.isfinite(validation.driven_rmse):
+        print(f"RMSE {percent(validation.driven_rmse)} given the very arrivals and times that were observed, nothing taken off")
     print(f"{percent(validation.coverage)} of {len(validation.figures)} figures inside their 95 % prediction interval")
 
 
