@@ -84,8 +84,8 @@ def driven_sentence(what: str, figures: Sequence[Condition]) -> list[str]:
     if not np.isfinite(error):
         return []
     return [
-        f"**{what.capitalize()}, mechanics alone**: given the very arrivals and times that were observed, which leaves hardly any "
-        f"sampling noise, the model's clobber rates are off by {pp(error)}."
+        f"**{what.capitalize()}, mechanics alone**: given the very arrivals and times that were observed, which leaves hardly "
+        f"any sampling noise, the model's clobber rates are off by {pp(error)}."
     ]
 
 
