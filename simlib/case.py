@@ -6,6 +6,7 @@ whole other program, is another YAML file.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -228,6 +229,11 @@ class Case:
     strategies: Mapping[str, Strategy]
     noticed: tuple[Noticed, ...]
     scopes: tuple[Scope, ...]
+
+    @cached_property
+    def is_write(self) -> NDArray[np.bool_]:
+        """(sites,) whether what the site writes was asked for; the others are part of an agent turn."""
+        return np.array([role == "write" for role in self.roles])
 
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name.

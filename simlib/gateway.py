@@ -12,6 +12,7 @@ import math
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -216,7 +217,11 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
 
 def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
     """The plan of one replicate, as arrays."""
-    inside = np.array([site in in_lock for site in case.sites])[traffic.site]
+    before: Floats | float = traffic.compute
+    inside: Floats | float = 0.0
+    if in_lock:
+        is_inside = np.array([site in in_lock for site in case.sites])[traffic.site]
+        before, inside = np.where(is_inside, 0.0, traffic.compute), np.where(is_inside, traffic.compute, 0.0)
     reads = np.array([READS.get(snapshot, INHERITED) for snapshot in case.snapshots], dtype=np.int64)
     return Plan(
         arrive=traffic.arrive,
@@ -226,8 +231,8 @@ def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
         reads=reads[traffic.site],
         inherits=traffic.inherits,
         after=traffic.after,
-        prepare=traffic.prepare + np.where(inside, 0.0, traffic.compute),
-        hold=traffic.hold + np.where(inside, traffic.compute, 0.0),
+        prepare=traffic.prepare + before,
+        hold=traffic.hold + inside,
     )
 
 
@@ -261,6 +266,11 @@ def make_history(workload: Workload, case: Case, traffic: Traffic, rows: Rows) -
         kinds=traffic.kinds,
         initial=traffic.initial,
         values=Values({domain: tuple(value) if isinstance(value, list) else 0 for domain, value in workload.values.items()}),
-        session_names=tuple(f"session-{number + 1}" for number in range(workload.sessions.count)),
+        session_names=_session_names(workload.sessions.count),
         **rows._asdict(),
     )
+
+
+@lru_cache(maxsize=8)
+def _session_names(count: int) -> tuple[str, ...]:
+    return tuple(f"session-{number + 1}" for number in range(count))

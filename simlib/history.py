@@ -6,6 +6,7 @@ Whatever produces one (the SimPy model, a recording of a real store), nothing do
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,16 @@ class History:
         ]:
             if ours != theirs:
                 raise InputError(f"the history's {name} are {', '.join(ours)}; case {case.name} has {', '.join(theirs)}")
+        if (row := self._foresees) is not None:
+            raise InputError(f"row {row}: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session")
+
+    @cached_property
+    def _foresees(self) -> int | None:
+        """The first row whose snapshot is no earlier commit of its session; cached, as every replay of the history asks."""
         rows = np.flatnonzero(self.snapshot >= 0)
         seen = np.minimum(self.snapshot[rows], rows)
         possible = (seen < rows) & self.ok[seen] & (self.session[seen] == self.session[rows])
-        for row in rows[~possible][:1]:
-            raise InputError(f"row {row}: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session")
+        return None if possible.all() else int(rows[~possible][0])
 
 
 _COLUMNS = ("flow", "kind", "site", "session", "gateway", "read", "queued", "lock", "end", "ok", "snapshot")

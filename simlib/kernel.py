@@ -13,12 +13,12 @@ import numpy as np
 from numba import njit
 
 from simlib.case import Case
-from simlib.gateway import IN_LOCK, NO_COMMIT, NONE, OWN, Rows, make_history, make_plan
+from simlib.gateway import IN_LOCK, INHERITED, NO_COMMIT, NONE, OWN, Rows, make_history, make_plan
 from simlib.history import History
 from simlib.traffic import Traffic
 from simlib.workload import Workload
 
-NOBODY = -1
+NOBODY = TIED = -1
 STAGES = 8  # a power of two, as events are packed with it
 READ, QUEUE, TURN, POLL, COMMIT, RELEASE = range(6)
 """What a transaction does when its event comes up."""
@@ -32,13 +32,95 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
     read, queued, lock, end = np.empty((4, size))
     ok, request = np.empty(size, dtype=np.bool_), np.empty_like(traffic.request)
     rows = Rows(flow, kind, site, session, gateway, read, queued, lock, end, ok, snapshot, request)
-    count = _run(
-        make_plan(case, traffic, in_lock), traffic.kind, traffic.site, traffic.request, rows, previous, workload.sessions.count,
-        store.gateways, store.cache_ttl, store.mtime_tick, store.lock_poll, store.lock_poll_max, store.lock_timeout,
-        store.release,
-    )  # fmt: skip
+    given = make_plan(case, traffic, in_lock), traffic.kind, traffic.site, traffic.request, rows, previous
+    count = _alone(*given, workload.sessions.count, store.release) if store.gateways == 1 else TIED
+    if count == TIED:
+        count = _run(
+            *given, workload.sessions.count, store.gateways, store.cache_ttl, store.mtime_tick, store.lock_poll,
+            store.lock_poll_max, store.lock_timeout, store.release,
+        )  # fmt: skip
     columns: list[Any] = [column[:count] for column in rows]
     return make_history(workload, case, traffic, Rows(*columns))
+
+
+@njit(cache=True)
+def _alone(
+    plan: Any, kind: Any, site: Any, request: Any, rows: Any, previous: Any, sessions: int, release: float
+) -> int:  # fmt: skip
+    """One gateway alone: fills `rows` and returns how many there are, or TIED where only the event loop knows who is first.
+
+    Nobody polls, and the cache always shows the last commit. So transactions commit in the order in which they queue, each
+    once its predecessor has let go of the lock (Lindley's recursion), and what a snapshot shows follows from when it was read.
+    The heap holds the transactions that pause or prepare, by the time at which they will queue.
+    """
+    flows = plan.arrive.size
+    times, flow_at, size = np.empty(flows), np.empty(flows, np.int64), 0
+    step_of, read, snapshot = plan.first.copy(), np.empty(flows), np.empty(plan.hold.size, np.int64)
+    newest, count = np.full(sessions, NO_COMMIT), 0
+    arrived, arrival, last, free = 0, plan.arrive[0] if flows else np.inf, -np.inf, -np.inf
+    while True:
+        while arrived < flows and (not size or arrival <= times[0]):
+            read[arrived] = arrival
+            place, time = size, arrival + plan.prepare[step_of[arrived]]
+            while place > 0 and time < times[(place - 1) // 2]:
+                times[place], flow_at[place] = times[(place - 1) // 2], flow_at[(place - 1) // 2]
+                place = (place - 1) // 2
+            times[place], flow_at[place] = time, arrived
+            size += 1
+            arrived += 1
+            if arrived < flows:
+                arrival += max(0.0, plan.arrive[arrived] - arrival)
+        if not size:
+            return count
+        queued, flow = times[0], flow_at[0]
+        step, session = step_of[flow], plan.session[flow]
+        if queued == last:
+            return TIED
+        last = queued
+
+        shown = newest[session]
+        if plan.inherits[step]:
+            shown = snapshot[step - plan.inherits[step]]
+        elif plan.reads[step] == OWN:
+            while shown != NO_COMMIT and rows.end[shown] > read[flow]:
+                shown = previous[shown]
+            if shown != NO_COMMIT and rows.end[shown] == read[flow] and rows.flow[shown] != flow:
+                return TIED
+        elif plan.reads[step] == INHERITED:
+            shown = NO_COMMIT
+        snapshot[step] = shown
+        lock = max(queued, free)
+        end = lock + plan.hold[step]
+        free = end + release
+
+        rows.flow[count], rows.kind[count], rows.site[count] = flow, kind[flow], site[step]
+        rows.session[count], rows.gateway[count], rows.snapshot[count] = session, plan.gateway[flow], shown
+        rows.read[count], rows.queued[count], rows.lock[count], rows.end[count] = read[flow], queued, lock, end
+        rows.ok[count] = True
+        for key in range(request.shape[1]):
+            rows.request[count, key] = request[step, key]
+        previous[count], newest[session] = newest[session], count
+        count += 1
+
+        # The flow's next step takes its place in the heap, or else the heap's last one does.
+        step += 1
+        if step < plan.first[flow + 1]:
+            step_of[flow] = step
+            read[flow] = free + plan.after[step]
+            time = read[flow] + plan.prepare[step]
+        else:
+            size -= 1
+            time, flow = times[size], flow_at[size]
+        place = 0
+        while 2 * place + 1 < size:
+            child = 2 * place + 1
+            if child + 1 < size and times[child + 1] < times[child]:
+                child += 1
+            if time <= times[child]:
+                break
+            times[place], flow_at[place] = times[child], flow_at[child]
+            place = child
+        times[place], flow_at[place] = time, flow
 
 
 @njit(cache=True)

@@ -8,6 +8,7 @@ from simlib.calibrate_history import previous_commits
 from simlib.case import Case
 from simlib.history import Bools, History
 from simlib.replay import NOBODY, Outcomes
+from simlib.tally import turn_rows
 
 Count = tuple[int, int]
 """How many, out of how many."""
@@ -21,8 +22,7 @@ def tally(case: Case, outcomes: Sequence[Outcomes], counted: Bools) -> dict[tupl
     is the share of transactions with a snapshot of their own that some other commit overtook; it has no strategy.
     """
     history = outcomes[0].history
-    turn_site = np.array([role == "turn" for role in case.roles])
-    turns = counted & history.ok & turn_site[history.site]
+    turns = counted & turn_rows(case, history)
     total = int(np.unique(history.flow[turns]).size)
     counts = {("", "stale_snapshots"): _stale(case, history, counted)}
     for outcome in outcomes:

@@ -38,8 +38,8 @@ STRATEGY, REFERENCE = 0, 1
 NO_RULE = -1
 NO_KEY = BANK - 1
 SET_BITS = 62
+ALWAYS = 1 << SET_BITS
 EVERYTHING = -1
-ANYTHING, NOTHING = 2**31, ABSENT - 1
 
 Ints = NDArray[np.int64]
 
@@ -49,7 +49,8 @@ class Pairs(NamedTuple):
 
     Sources are packed as in `Program`, but without a delivery context: EFFECTIVE_STALE and EFFECTIVE_FRESH stand for a request
     key that counts if there is no conflict with that entry. Rows are padded with NO_SOURCE. Axes of length two are STRATEGY
-    and REFERENCE. A set of fields is a mask of SET_BITS bits; fields that share a bit make it larger than meant, never smaller.
+    and REFERENCE. A set of fields or request keys is a mask of SET_BITS bits; those that share a bit make it larger than meant,
+    never smaller, which costs a look and changes nothing.
 
     Attributes:
         first: (sites + 1,) pairs of site s are `first[s]` to `first[s + 1] - 1`.
@@ -61,8 +62,9 @@ class Pairs(NamedTuple):
         reads: (pairs,) the stale fields that the strategy looks at, as a set.
         watches: (sites,) the stale fields of which one must differ for the site to change anything, as a set; EVERYTHING if the
             site may do so anyway.
-        key, limit: (pairs,) the reference changes nothing if the request's code for `key` is not above `limit`.
-        keeps: (pairs,) nor does it if this is set and the field is defined.
+        wants: (pairs,) the request keys of which one must be named for a faithful pair to change anything, as a set; ALWAYS is
+            in it if it may do so anyway, or is not faithful.
+        keeps: (pairs,) a faithful pair changes nothing if this is set and the field is defined.
         conflict_entry, conflict_request: as in `Context`.
     """
 
@@ -74,8 +76,7 @@ class Pairs(NamedTuple):
     faithful: NDArray[np.bool_]
     reads: Ints
     watches: Ints
-    key: Ints
-    limit: Ints
+    wants: Ints
     keeps: NDArray[np.bool_]
     conflict_entry: Ints
     conflict_request: Ints
@@ -103,7 +104,9 @@ def pair_up(program: Program, reference: Program) -> Pairs:
     ]
     reads = [_stale_fields(ours, program.context) for ours, _ in sides]
     always = [not same or theirs.when != NO_RULE for same, (_, theirs) in zip(faithful, sides, strict=True)]
-    quick = [_unless_requested(theirs, number) for number, (_, theirs) in zip(field, sides, strict=True)]
+    wants = [
+        _wanted(theirs, number) if same else ALWAYS for same, number, (_, theirs) in zip(faithful, field, sides, strict=True)
+    ]
     keeps = [
         not theirs.unless and theirs.value[:1] == (FRESH * BANK + number,)
         for number, (_, theirs) in zip(field, sides, strict=True)
@@ -119,8 +122,7 @@ def pair_up(program: Program, reference: Program) -> Pairs:
         watches=np.array(
             [EVERYTHING if any(always[a:b]) else _union(reads[a:b]) for a, b in itertools.pairwise(first)], dtype=np.int64
         ),
-        key=np.array([key for key, _ in quick], dtype=np.int64),
-        limit=np.array([limit for _, limit in quick], dtype=np.int64),
+        wants=np.array(wants, dtype=np.int64),
         keeps=np.array(keeps, dtype=np.bool_),
         conflict_entry=program.context.conflict_entry,
         conflict_request=program.context.conflict_request,
@@ -177,14 +179,17 @@ def _on_fresh(rule: _Flat, field: int) -> tuple[object, ...]:
     return rule.value[0] if rule.when == REQUESTED else None, unless, list(dict.fromkeys(value))
 
 
-def _unless_requested(rule: _Flat, field: int) -> tuple[int, int]:
-    """A request key, and the highest code of it with which the rule certainly changes nothing."""
+def _wanted(rule: _Flat, field: int) -> int:
+    """The request keys of which one must be named for the rule to change anything, as a set."""
     if rule.when == NO_RULE:
-        return 0, ANYTHING
-    bank, key = divmod(rule.value[0], BANK)
+        return 0
+    itself = FRESH * BANK + field
+    asked = [divmod(source, BANK) for source in rule.value if source != itself]
     if rule.when == REQUESTED:
-        return key, ABSENT
-    return (key, UNDEFINED) if bank == REQUEST and rule.value[1:] == (FRESH * BANK + field,) else (0, NOTHING)
+        asked = asked[:1]
+    elif itself not in rule.value or any(bank not in (REQUEST, EFFECTIVE_FRESH) for bank, _ in asked):
+        return ALWAYS
+    return _union([1 << key % SET_BITS for _, key in asked])
 
 
 def _stale_fields(rule: _Flat, context: Context) -> int:

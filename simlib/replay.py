@@ -16,7 +16,7 @@ from numba import njit
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
 from simlib.history import Bools, History
-from simlib.paired import ANYTHING, EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
+from simlib.paired import ALWAYS, EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
 from simlib.rules import ABSENT, UNDEFINED
 from simlib.traffic import Codes, Ints
 
@@ -51,19 +51,18 @@ class Clobbers:
     field: Ints
     kind: Ints
     racing: Bools
-    wrong: Codes
-    right: Codes
-    fresh: Codes
-    stale: Codes
+    wrong: Ints
+    right: Ints
+    fresh: Ints
+    stale: Ints
     until: Floats
 
     def __len__(self) -> int:
         return int(self.culprit.size)
 
 
-# The columns of Clobbers but the last, in their order, and their types.
-CULPRIT, VICTIM, FIELD, KIND, RACING, WRONG, RIGHT, FRESH, STALE = range(9)
-_TYPES = (*[np.int64] * 4, np.bool_, *[np.int32] * 4)
+COLUMNS = CULPRIT, VICTIM, FIELD, KIND, RACING, WRONG, RIGHT, FRESH, STALE = range(9)
+"""Those of Clobbers but the last, in their order."""
 
 
 @dataclass(frozen=True)
@@ -100,21 +99,20 @@ def replay(case: Case, strategy: Strategy, history: History) -> Outcomes:
         InputError: the history is not of this case.
     """
     history.check(case)
-    carries = np.array([role == "write" for role in case.roles])
     capacity = max(64, len(history))
     while True:
         version, (writes, lost) = np.empty(len(history), dtype=np.int64), np.zeros((2, len(history)), dtype=np.int64)
         versions = np.empty((len(history.initial) + len(history), len(case.fields)), dtype=np.int32)
-        found, until = np.empty((capacity, len(_TYPES)), dtype=np.int64), np.empty(capacity)
+        found, until = np.empty((len(COLUMNS), capacity), dtype=np.int64), np.empty(capacity)
         changes, count = _walk(
-            strategy.pairs, carries, history.site, history.session, history.ok, history.snapshot, history.end, history.request,
-            history.initial, version, versions, found, until, writes, lost,
+            strategy.pairs, case.is_write, history.site, history.session, history.ok, history.snapshot, history.end,
+            history.request, history.initial, version, versions, found, until, writes, lost,
         )  # fmt: skip
         if count <= capacity:
             break
         capacity = count
-    columns: list[Any] = [column.astype(dtype) for column, dtype in zip(found[:count].T, _TYPES, strict=True)]
-    columns.append(until[:count].copy())
+    columns: list[Any] = [*found[:, :count].copy(), until[:count].copy()]
+    columns[RACING] = columns[RACING].astype(np.bool_)
     clobbers = Clobbers(*columns)
     return Outcomes(strategy.name, history, version, versions[:changes], clobbers, writes, lost)
 
@@ -130,32 +128,34 @@ def _walk(
     version; then a faithful rule need not run, and a site without others is done at once.
     """
     # Numba counts a reference each time an array is taken out of a tuple, so all are taken out once.
-    first, field_of, when, value, unless, faithful, reads, watches, named, limit, keeps, conflict_entry, conflict_request = (
-        pairs
-    )
+    first, field_of, when, value, unless, faithful, reads, watches, wants, keeps, conflict_entry, conflict_request = pairs
     fields, changes, count = initial.shape[1], len(initial), 0
     versions[:changes] = initial
-    bit = 1 << np.arange(fields) % SET_BITS
+    bit = 1 << np.arange(max(fields, request.shape[1])) % SET_BITS
     newest = np.arange(changes)
     author = np.full(initial.shape, NOBODY)  # row of the write-role transaction whose value stands, if it is one's
     standing = np.full(initial.shape, NOBODY)  # number of the clobber whose wrong value stands
     for row in range(site.size):
-        key, place = session[row], site[row]
-        fresh = newest[key]
+        owner, place = session[row], site[row]
+        fresh = newest[owner]
         version[row] = fresh
         if not ok[row]:
             continue
-        stale = key if snapshot[row] == NOBODY else version[snapshot[row]]
+        stale = owner if snapshot[row] == NOBODY else version[snapshot[row]]
         differ = 0
         if stale != fresh:
             for field in range(fields):
                 differ |= (versions[stale, field] != versions[fresh, field]) * bit[field]
         if watches[place] != EVERYTHING and not differ & watches[place]:
             continue
+        named = ALWAYS
+        for key in range(request.shape[1]):
+            named |= (request[row, key] != ABSENT) * bit[key]
         for pair in range(first[place], first[place + 1]):
-            runs = differ & reads[pair] != 0 or not faithful[pair]
-            if not runs and (limit[pair] == ANYTHING or request[row, named[pair]] <= limit[pair]):
+            overtaken = differ & reads[pair]
+            if not overtaken | named & wants[pair]:
                 continue
+            runs = overtaken != 0 or not faithful[pair]
             field = field_of[pair]
             before = versions[fresh, field]
             if not runs and keeps[pair] and before != UNDEFINED:
@@ -174,36 +174,36 @@ def _walk(
             if wrong == before and right == before and not sets:
                 continue
             if wrong != before:
-                if newest[key] == fresh:
+                if newest[owner] == fresh:
                     for column in range(fields):
                         versions[changes, column] = versions[fresh, column]
-                    newest[key] = version[row] = changes
+                    newest[owner] = version[row] = changes
                     changes += 1
-                versions[newest[key], field] = wrong
+                versions[newest[owner], field] = wrong
             writes[row] += sets
-            if standing[key, field] != NOBODY:
-                if standing[key, field] < until.size:
-                    until[standing[key, field]] = end[row]
-                standing[key, field] = NOBODY
+            if standing[owner, field] != NOBODY:
+                if standing[owner, field] < until.size:
+                    until[standing[owner, field]] = end[row]
+                standing[owner, field] = NOBODY
             if wrong == right:
                 if sets or right != before:
-                    author[key, field] = row if sets else NOBODY
+                    author[owner, field] = row if sets else NOBODY
                 continue
             # What the reference would have replaced as well is nobody's loss.
-            victim = row if sets else author[key, field] if right == before else NOBODY
-            author[key, field] = NOBODY
+            victim = row if sets else author[owner, field] if right == before else NOBODY
+            author[owner, field] = NOBODY
             if victim != NOBODY:
                 lost[victim] += 1
             if count < until.size:
                 serial, _ = written(
                     when, value, unless, pair, STRATEGY, versions, fresh, fresh, request, row, conflict_entry, conflict_request
                 )
-                found[count, CULPRIT], found[count, VICTIM], found[count, FIELD] = row, victim, field
-                found[count, KIND] = classify(versions[stale, field], before, wrong, asked)
-                found[count, RACING] = needs_race(right, before, serial)
-                found[count, WRONG], found[count, RIGHT] = wrong, right
-                found[count, FRESH], found[count, STALE], until[count] = before, versions[stale, field], np.inf
-            standing[key, field] = count
+                found[CULPRIT, count], found[VICTIM, count], found[FIELD, count] = row, victim, field
+                found[KIND, count] = classify(versions[stale, field], before, wrong, asked)
+                found[RACING, count] = needs_race(right, before, serial)
+                found[WRONG, count], found[RIGHT, count] = wrong, right
+                found[FRESH, count], found[STALE, count], until[count] = before, versions[stale, field], np.inf
+            standing[owner, field] = count
             count += 1
     return changes, count
 

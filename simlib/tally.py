@@ -74,7 +74,7 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
 
 def turn_rows(case: Case, history: History) -> Bools:
     """(transactions,) the committed transactions that are part of an agent turn."""
-    return np.array([role == "turn" for role in case.roles])[history.site] & history.ok
+    return ~case.is_write[history.site] & history.ok
 
 
 def _flows(history: History, culprits: Ints, of_turn: Bools) -> int:
