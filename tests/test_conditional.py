@@ -1,0 +1,68 @@
+"""Conditional Monte Carlo against the plain estimate: exactly, over every way to spread flows over sessions; and by simulation."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simlib.case import load_case
+from simlib.conditional import conditional_rate, find_overlaps, turn_chances
+from simlib.experiment import run
+from simlib.kernel import simulate
+from simlib.replay import replay
+from simlib.tally import tally
+from simlib.traffic import draw
+from simlib.workload import load_workload
+
+CASE = load_case("openclaw-70575")
+SHARES = np.array([0.5, 0.3, 0.2])
+CROWDED = {
+    "handler-only": ["duration=0.06", "traffic.turn.rate=50", "traffic.patch.rate=50", "traffic.inbound.rate=10"],
+    "busy-team": [
+        "duration=24",
+        *(f"traffic.{kind}.rate=0.08" for kind in ("turn", "patch", "inbound")),
+        "traffic.spawn.rate=0",
+    ],
+}
+
+
+@pytest.mark.parametrize("strategy", ["replace", "after-19328", "all-sites"])
+@pytest.mark.parametrize("name", CROWDED)
+def test_the_mean_over_all_sessions_against_that_of_the_plain_estimate(name: str, strategy: str) -> None:
+    settings = ["sessions.count=3", "sessions.initial=[lastChannel, lastTo, label]", *CROWDED[name]]
+    workload, rules = load_workload(name, settings), CASE.strategy(strategy)
+    drawn = (draw(workload, CASE, 1, number) for number in range(1000))
+    traffic = next(
+        one
+        for one in drawn
+        if one.kind.size == 6 and find_overlaps(CASE, simulate(workload, CASE, one, rules.in_lock)).of.size >= 4
+    )
+    plain = conditional = 0.0
+    for sessions in itertools.product(range(3), repeat=6):
+        history = simulate(workload, CASE, replace(traffic, session=np.array(sessions)), rules.in_lock)
+        overlaps = find_overlaps(CASE, history)
+        weight = SHARES[list(sessions)].prod()
+        outcomes = replay(CASE, rules, history)
+        plain += weight * tally(CASE, outcomes, replay(CASE, CASE.reference, history)).clobbered_turns
+        conditional += weight * turn_chances(CASE, rules, history, overlaps, SHARES).sum()
+    assert conditional == pytest.approx(plain, abs=1e-12)
+    assert (plain > 0.01) == (strategy != "all-sites")
+
+
+@pytest.mark.parametrize("sessions", [["sessions.count=100"], ["sessions.count=400", "sessions.popularity=zipf"]])
+def test_the_rate_and_its_precision_against_counting_the_same_replicates(sessions: list[str]) -> None:
+    workload = load_workload("handler-only", ["duration=30", *sessions])
+    found = conditional_rate(workload, CASE, CASE.strategy("after-19328"), 1, range(40))
+    counted = run(workload, CASE, ["after-19328"], seed=1, replicates=40, jobs=1).clobber_rate("after-19328")
+    assert found is not None
+    assert np.array_equal(found.exposures, counted.exposures)
+    paired = (found.totals - counted.totals) / counted.exposures.sum()
+    assert abs(paired.sum()) < 4 * paired.std(ddof=1) * np.sqrt(paired.size)
+    assert found.standard_error < counted.standard_error
+
+
+def test_several_gateways_and_crowds_are_left_to_counting() -> None:
+    strategy = CASE.strategy("after-19328")
+    assert conditional_rate(load_workload("multi-process", ["duration=20"]), CASE, strategy, 1, range(1)) is None
+    assert conditional_rate(load_workload("busy-team", ["duration=600"]), CASE, strategy, 1, range(1)) is None
