@@ -56,9 +56,12 @@ def conditional_rate(workload: Workload, case: Case, strategy: Strategy, seed: i
     Returns:
         the rate; None where the argument does not hold (several gateways), or where so much overlaps that counting is cheaper.
     """
-    found = [conditional_replicate(workload, case, strategy, seed, replicate) for replicate in replicates]
-    if any(one is None for one in found):
-        return None
+    found = []
+    for replicate in replicates:
+        one = conditional_replicate(workload, case, strategy, seed, replicate)
+        if one is None:
+            return None
+        found.append(one)
     expected, turns = np.array(found, dtype=np.float64).T
     return Rate(expected, turns)
 
@@ -94,11 +97,7 @@ def find_overlaps(case: Case, history: History) -> Overlaps:
 def turn_chances(case: Case, strategy: Strategy, history: History, overlaps: Overlaps, shares: Floats) -> Floats:
     """(turns,) the probability that each turn clobbers, given all but the sessions of the flows that overlap it.
 
-    Args:
-        case, strategy: whose rules.
-        history: of one gateway, on which everything was committed.
-        overlaps: its pairs.
-        shares: (sessions,) each one's share of the flows.
+    `history` is of one gateway, `overlaps` are its pairs, and `shares` (sessions,) is each session's share of the flows.
     """
     clobbers = replay(case, strategy, history).clobbers
     culprits = clobbers.culprit[turn_rows(case, history)[clobbers.culprit]]

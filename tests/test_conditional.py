@@ -1,4 +1,4 @@
-"""Conditional Monte Carlo against the plain estimate: exactly, over every way to spread flows over sessions; and by simulation."""
+"""Conditional Monte Carlo against the plain estimate: exactly over every way to spread flows over sessions, and in runs."""
 
 import itertools
 from dataclasses import replace
