@@ -1,4 +1,4 @@
-"""How long it takes to know a clobber rate of about one in a million turns to 20 %, at 95 %."""
+"""How long it takes to know a clobber rate of about one in a million turns to 20 %, at 95 %: integrated out, and counted."""
 
 import os
 import time
@@ -10,15 +10,20 @@ import numpy as np
 
 from simlib import kernel
 from simlib.case import Case, load_case
+from simlib.conditional import conditional_replicate
+from simlib.estimate import Rate
 from simlib.replay import replay
 from simlib.traffic import draw
 from simlib.workload import Workload, load_workload
 
-CLOBBERS = (1.96 / 0.2) ** 2
-"""So many independent clobbers have a relative half-width of 20 %."""
+PRECISION = 0.2
+CLOBBERS = (1.96 / PRECISION) ** 2
+"""So many independent clobbers have that relative half-width."""
 # handler-only, so thinly spread that a turn meets another write of its session about once in 10^5, and one that it
 # clobbers about once in 10^6.
-RARE = ("duration=8000", "sessions.count=30000", "traffic.patch.rate=5", "traffic.inbound.rate=1")
+RARE = ("duration=8000", "sessions.count=150000", "traffic.patch.rate=5", "traffic.inbound.rate=1")
+FEWEST = 8
+"""Replicates; with less an interval says little."""
 
 
 @cache
@@ -27,26 +32,43 @@ def _set() -> tuple[Workload, Case]:
     return workload, load_case(workload.case)
 
 
-def replicate(number: int) -> tuple[int, int]:
-    """Turns, and clobbered turns with the baseline."""
+def integrated(number: int) -> tuple[float, int]:
+    """The expected number of clobbered turns with the baseline, and the turns, of one replicate."""
+    workload, case = _set()
+    found = conditional_replicate(workload, case, case.strategy(case.baseline), 1, number)
+    assert found is not None
+    return found
+
+
+def counted(number: int) -> tuple[int, int]:
+    """The clobbered turns and the turns of one replicate."""
     workload, case = _set()
     history = kernel.simulate(workload, case, draw(workload, case, 1, number))
     outcomes = replay(case, case.strategy(case.baseline), history)
     turns = history.site == case.sites.index("handler")
     culprits = outcomes.clobbers.culprit
-    return int(turns.sum()), np.unique(culprits[turns[culprits]]).size
+    return np.unique(culprits[turns[culprits]]).size, int(turns.sum())
 
 
-def measure(wait: bool) -> dict[str, float]:
-    """Seconds on all cores: done to the end if `wait`, else scaled up from the turns a second and a rate of 10^-6."""
+def measure() -> dict[str, float]:
+    """Seconds on all cores; what counting would take is scaled up from the turns a second and the rate that was found."""
     jobs = os.cpu_count() or 1
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        list(pool.map(replicate, range(jobs)))  # start and compile
-        began, turns, clobbered, number = time.perf_counter(), 0, 0, 0
-        while number == 0 or (wait and clobbered < CLOBBERS):
-            for done, found in pool.map(replicate, range(number, number + 4 * jobs)):
-                turns, clobbered = turns + done, clobbered + found
-            number += 4 * jobs
+        list(pool.map(integrated, range(jobs)))  # start and compile
+        began, done, exact = time.perf_counter(), [], False
+        while not exact:
+            done += pool.map(integrated, range(len(done), len(done) + max(FEWEST, jobs)))
+            rate = Rate(*np.array(done, dtype=np.float64).T)
+            interval = rate.interval()
+            exact = interval is not None and interval.high - interval.low <= 2 * PRECISION * rate.estimate
         seconds = time.perf_counter() - began
-    needed = seconds if wait else CLOBBERS / 1e-6 / turns * seconds
-    return {"seconds_to_1e-6": needed, "turns": turns / seconds, "rate_found": clobbered / turns}
+        list(pool.map(counted, range(jobs)))
+        began = time.perf_counter()
+        turns = sum(turns for _, turns in pool.map(counted, range(4 * jobs)))
+        per_second = turns / (time.perf_counter() - began)
+    return {
+        "seconds_to_1e-6": seconds,
+        "seconds_to_1e-6_counted": CLOBBERS / rate.estimate / per_second,
+        "rate_found": rate.estimate,
+        "turns": per_second,
+    }

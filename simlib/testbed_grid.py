@@ -1,7 +1,7 @@
 """Many conditions on the testbed: each run's history saved, and a summary of what came out and how long things took."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from simlib.files import replacing, validated
 from simlib.history import write_parquet
 from simlib.replay import replay
 from simlib.testbed import TestbedRun, run_testbed
+from simlib.testbed_store import STORES
 from simlib.workload import Workload
 
 
@@ -60,6 +61,11 @@ def grid(
     return [Condition(*values) for values in itertools.product(stores, loads, sessions, gateways, strategies)]
 
 
+def standard_grid(strategy: str) -> list[Condition]:
+    """Sixteen conditions: both stores, the load as it is and fourfold, few sessions and more, one process and two."""
+    return grid(list(STORES), [1, 4], [3, 10], [1, 2], [strategy])
+
+
 def run_grid(
     workload: Workload,
     case: Case,
@@ -68,10 +74,12 @@ def run_grid(
     seconds: float = 10.0,
     seed: int = 1,
     entry_bytes: int = 0,
+    progress: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
     """Run the conditions one after the other, with seeds that count up from `seed`.
 
-    Writes `CONDITION.parquet` (the history) for each, and after each of them `summary.csv`, so what was finished stays.
+    Writes `CONDITION.parquet` (the history) for each, and after each of them `summary.csv`, so what was finished stays; calls
+    `progress` then.
 
     Returns:
         the summary, a row a condition: the condition, the file, what `run_testbed` was given, and `summary` of the run.
@@ -89,6 +97,7 @@ def run_grid(
         rows.append({**asdict(condition), "file": f"{condition}.parquet", **given, **summary(run)})
         with replacing(folder / "summary.csv") as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False)
+        progress()
     return pd.DataFrame(rows)
 
 

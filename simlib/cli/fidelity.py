@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload
-from simlib.cli.output import complain, print_json, print_table
+from simlib.cli.output import complain, print_json, print_table, progress_bar
 
 Source = Annotated[
     str,
@@ -104,6 +104,13 @@ def testbed(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Write the history: NAME.parquet, or NAME.jsonl.gz as a recording.")
     ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Run 16 conditions (store, load, sessions, processes) instead; their histories are for validate --testbed.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the workload on a real store with real processes, and check that replay gives what it holds in the end."""
@@ -111,12 +118,22 @@ def testbed(
     from simlib.history import write_parquet
     from simlib.page import milliseconds
     from simlib.testbed import run_testbed
-    from simlib.testbed_grid import summary
+    from simlib.testbed_grid import run_grid, standard_grid, summary
     from simlib.testbed_recording import write_recording
     from simlib.workload import load_workload
 
     model = load_workload(workload, overrides)
     compiled = load_case(case or model.case)
+    if grid:
+        conditions = standard_grid(strategy or compiled.baseline)
+        with progress_bar("conditions", len(conditions)) as step:
+            table = run_grid(model, compiled, conditions, grid, seconds, seed, entry_bytes, step)
+        paths = [str(grid / name) for name in table["file"]]
+        if as_json:
+            print_json(paths)
+        else:
+            print("\n".join(paths))
+        return
     run = run_testbed(model, compiled, strategy or compiled.baseline, store, seconds, seed, entry_bytes)
     if out and out.name.endswith(".jsonl.gz"):
         write_recording(run, out)
