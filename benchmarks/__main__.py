@@ -14,7 +14,8 @@ def table(found: dict[str, Any]) -> list[str]:
     """One line a figure."""
     ratios = [f"{name:34} {'not installed' if value is None else f'{value:,.2f}'}" for name, value in found["ratios"].items()]
     rates = [f"{name + ' a second':34} {value:,.0f}" for name, value in found["rates"].items()]
-    rest = [f"{name:34} {found[name]:,.3g}" for name in ("seconds_to_1e-6", "seconds_to_1e-6_counted", "rate_found", "peak_memory_mb")]
+    others = ("seconds_to_1e-6", "seconds_to_1e-6_counted", "rate_found", "peak_memory_mb")
+    rest = [f"{name:34} {found[name]:,.3g}" for name in others]
     grown = [
         f"{f'µs a transaction, {size} {name}':34} {cost:,.2f}"
         for name, costs in found["microseconds_per_transaction"].items()

@@ -1,10 +1,11 @@
 """The model of `gateway`, compiled: equal histories, bit for bit, a hundred times faster.
 
-`gateway` is the specification; what a step here means is said there. SimPy orders events by time and then by insertion, so
-each insertion there takes the next number of `inserted` here. Three facts spare SimPy's one large heap: arrivals are sorted,
-so only the next one is scheduled; the lock file admits one writer, so only its commit or release is; and a gateway's queue
-is first come, first served, so it is a linked list. What is left for the heap are the few transactions that pause, prepare,
-poll or have just been given their turn.
+`gateway` is the specification; what a step here means is said there. A gateway alone needs no event loop (`_alone`); for
+several, or where events tie, there is one (`_run`). SimPy orders events by time and then by insertion, so each insertion there
+takes the next number of `inserted` here. Three facts spare SimPy's one large heap: arrivals are sorted, so only the next one is
+scheduled; the lock file admits one writer, so only its commit or release is; and a gateway's queue is first come, first served,
+so it is a linked list. What is left for the heap are the few transactions that pause, prepare, poll or have just been given
+their turn.
 """
 
 from typing import Any

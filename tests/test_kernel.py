@@ -63,6 +63,15 @@ def test_shipped_workloads_against_simpy(name: str, in_lock: frozenset[str]) -> 
     assert len(both(workload, draw(workload, CASE, 1, 0), in_lock)) > 0
 
 
+@pytest.mark.parametrize("in_lock", IN_LOCK, ids=len)
+def test_a_gateway_alone_with_and_without_the_event_loop(in_lock: frozenset[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = load_workload("busy-team", ["store.release=0.01"])
+    traffic = draw(workload, CASE, 1, 0)
+    alone = kernel.simulate(workload, CASE, traffic, in_lock)
+    monkeypatch.setattr(kernel, "_alone", lambda *_: kernel.TIED)
+    assert same(alone, kernel.simulate(workload, CASE, traffic, in_lock))
+
+
 @given(workload=workloads(), seed=SEEDS, in_lock=st.sampled_from(IN_LOCK))
 def test_any_workload_against_simpy(workload: Workload, seed: int, in_lock: frozenset[str]) -> None:
     both(workload, draw(workload, CASE, seed, 0), in_lock)
