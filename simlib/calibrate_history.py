@@ -1,7 +1,6 @@
 """Calibration from a history: a recording of a real store, a testbed run, or a run of the model itself."""
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 
@@ -13,16 +12,6 @@ from simlib.history import History
 from simlib.locking import ENOUGH, Locking, find_locking
 from simlib.rules import UNDEFINED
 from simlib.traffic import Ints
-
-
-def part(history: History, start: int, stop: int) -> History:
-    """Rows `start` to `stop` - 1 for themselves; what was committed before them counts as there from the start."""
-    columns = ("flow", "kind", "site", "session", "gateway", "read", "queued", "lock", "end", "ok", "request")
-    return replace(
-        history,
-        snapshot=np.maximum(history.snapshot[start:stop] - start, -1),
-        **{name: getattr(history, name)[start:stop] for name in columns},
-    )
 
 
 def previous_commits(history: History) -> Ints:

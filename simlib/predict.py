@@ -1,31 +1,30 @@
 """Prediction: the model, calibrated on one part of a recording, against the rest of it.
 
-A history is cut into two halves by time. From each half a workload is calibrated; the model then predicts what the other half
-shows, for every strategy that does not change timing. Each half is judged by itself: pooled, what is too much in the one and
-too little in the other would cancel, as the same data would stand on both sides.
+A history is cut into short pieces by time, which make up two halves by turns. From each half a workload is calibrated; the
+model then predicts what the other half shows, for every strategy that does not change timing. Each half is judged by itself:
+pooled, what is too much in the one and too little in the other would cancel, as the same data would stand on both sides.
 
 The prediction interval comes from replicates as long as the half that they predict. Each has its own calibration, on a
 resample (in blocks) of what was seen, so the interval holds the noise of the observation, which clusters, as well as the
 uncertainty of the calibration.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
-from simlib.calibrate_history import part
 from simlib.case import Case, Strategy
 from simlib.conditions import Condition
+from simlib.cut import glued, pieces
 from simlib.distributions import Floats
 from simlib.history import Bools, History
 from simlib.kernel import simulate
 from simlib.observed import Count, tally
 from simlib.replay import Outcomes, replay
 from simlib.resample import Part, drawn_rows, make_part, repeated, resampled
-from simlib.traffic import Codes, Traffic
+from simlib.traffic import Codes, Ints, Traffic
 from simlib.workload import Workload
 
 LEVEL = 0.95
@@ -53,9 +52,9 @@ class Half:
         case, strategies: those with the timing of the strategy that was at work, which is named by `rule`.
         observed: what it shows.
         blocks: what each of BLOCKS pieces of it shows.
+        driven: what the model shows of it when it is given the history's own arrivals and times.
         entries: as they stand when it begins, for each strategy.
         duration: seconds.
-        own: what happened in it, as the model takes it.
         others: the other half, from which it is predicted.
     """
 
@@ -65,9 +64,9 @@ class Half:
     strategies: tuple[Strategy, ...]
     observed: Shown
     blocks: tuple[dict[tuple[str, str], Count], ...]
+    driven: Shown
     entries: tuple[Codes, ...]
     duration: float
-    own: Part
     others: Part
 
 
@@ -99,7 +98,7 @@ def predict(
 
 
 def halves(history: History, case: Case, source: str, rule: str | None = None) -> list[Half]:
-    """The two halves of a history; arguments as of `predict`.
+    """The two halves of a history, which take turns; arguments as of `predict`.
 
     Raises:
         InputError: the history is too short.
@@ -107,14 +106,13 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
     at_work = case.strategy(rule or case.baseline)
     strategies = tuple(strategy for strategy in case.strategies.values() if strategy.in_lock == at_work.in_lock)
     outcomes = [replay(case, strategy, history) for strategy in strategies]
-    middle, size = len(history) // 2, len(history)
-    spans = (0, middle), (middle, size)
-    parts = [make_part(part(history, *span), case, source) for span in spans]
+    rows = [np.flatnonzero(pieces(history) % 2 == parity) for parity in (0, 1)]
+    parts = [make_part(glued(history, kept), case, source) for kept in rows]
+    again = _repeat(history, case, source, strategies)
     found = []
-    for name, here, own, others in zip(("1st half", "2nd half"), spans, parts, parts[::-1], strict=True):
-        counted = _rows(here, size)
+    for name, kept, own, others in zip(("odd half", "even half"), rows, parts, parts[::-1], strict=True):
+        counted = _chosen(kept, history)
         waits = (history.lock - others.locking.began_in(history))[counted & history.ok]
-        reads = history.read[counted]
         found.append(
             Half(
                 name=f"{source}, {name}",
@@ -122,30 +120,49 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
                 rule=at_work.name,
                 strategies=strategies,
                 observed=Shown(tally(case, outcomes, counted), waits),
-                blocks=tuple(tally(case, outcomes, _rows(block, size)) for block in _blocks(*here)),
-                entries=tuple(_standing(outcome, here[0]) for outcome in outcomes),
-                duration=float(reads.max() - reads.min()),
-                own=own,
+                blocks=tuple(tally(case, outcomes, _chosen(block, history)) for block in np.array_split(kept, BLOCKS)),
+                driven=again.shown(counted),
+                entries=tuple(_standing(outcome, kept[0]) for outcome in outcomes),
+                duration=float(np.ptp(own.history.read)),
                 others=others,
             )
         )
     return found
 
 
+@dataclass(frozen=True)
+class _Again:
+    """The model's run of a whole history's own arrivals and times: its replays, waits, and the row that each of its rows is."""
+
+    case: Case
+    outcomes: Sequence[Outcomes]
+    waits: Floats
+    row: Ints
+
+    def shown(self, counted: Bools) -> Shown:
+        """What it shows of these rows of the history."""
+        here = counted[self.row] & self.outcomes[0].history.ok
+        return Shown(tally(self.case, self.outcomes, here), self.waits[here])
+
+
+def _repeat(history: History, case: Case, source: str, strategies: Sequence[Strategy]) -> _Again:
+    part = make_part(history, case, source)
+    workload, traffic, acquire, rows = repeated(part, case)
+    timeline = replace(simulate(workload, case, traffic, strategies[0].in_lock), values=history.values)
+    step = drawn_rows(timeline, traffic)
+    waits = timeline.lock - part.locking.began_in(timeline) + acquire[step]
+    return _Again(case, [replay(case, strategy, timeline) for strategy in strategies], waits, rows[step])
+
+
+def _chosen(rows: Ints, history: History) -> Bools:
+    chosen = np.zeros(len(history), dtype=np.bool_)
+    chosen[rows] = True
+    return chosen
+
+
 def compare(half: Half, runs: Sequence[Shown]) -> list[Condition]:
     """Every figure of a half, predicted by replicates of it."""
-    own = driven(half)
-    return [*_rates(half, runs, own), *_wait_figures(half, runs, own)]
-
-
-def _rows(span: tuple[int, int], size: int) -> Bools:
-    rows = np.arange(size)
-    return (rows >= span[0]) & (rows < span[1])
-
-
-def _blocks(start: int, stop: int) -> list[tuple[int, int]]:
-    edges = np.linspace(start, stop, BLOCKS + 1).astype(int).tolist()
-    return list(itertools.pairwise(edges))
+    return [*_rates(half, runs), *_wait_figures(half, runs)]
 
 
 def _standing(outcomes: Outcomes, row: int) -> Codes:
@@ -167,28 +184,16 @@ def replicate_of(half: Half, seed: int, replicate: int, change: Change | None = 
     return simulated(half, workload, traffic, acquire)
 
 
-def driven(half: Half) -> Shown:
-    """What the model shows when it is given the half's own arrivals and times: what is left is the error of its mechanics."""
-    workload, traffic, acquire = repeated(half.own, half.case)
-    timeline = simulate(workload, half.case, traffic, half.strategies[0].in_lock)
-    return _shown(half, replace(timeline, values=half.own.history.values), half.own, half.entries, traffic, acquire)
-
-
 def simulated(half: Half, workload: Workload, traffic: Traffic, acquire: Floats) -> Shown:
     """What the model shows of such traffic; `acquire` (transactions,) is how long it takes to get a free lock, in seconds."""
-    timeline = simulate(workload, half.case, traffic, half.strategies[0].in_lock)
-    entries = [_recoded(standing, half.others.history, workload, half.case) for standing in half.entries]
-    return _shown(half, timeline, half.others, entries, traffic, acquire)
-
-
-def _shown(half: Half, timeline: History, part: Part, entries: Sequence[Codes], traffic: Traffic, acquire: Floats) -> Shown:
-    """What a timeline shows, whose times are of `part`; `entries`: as they stand when it begins, for each strategy."""
+    case, others = half.case, half.others
+    timeline = simulate(workload, case, traffic, half.strategies[0].in_lock)
     outcomes = [
-        replay(half.case, strategy, replace(timeline, initial=standing))
-        for strategy, standing in zip(half.strategies, entries, strict=True)
+        replay(case, strategy, replace(timeline, initial=_recoded(standing, others.history, workload, case)))
+        for strategy, standing in zip(half.strategies, half.entries, strict=True)
     ]
-    waits = timeline.lock - part.locking.began_in(timeline)
-    return Shown(tally(half.case, outcomes, timeline.ok), (waits + acquire[drawn_rows(timeline, traffic)])[timeline.ok])
+    waits = timeline.lock - others.locking.began_in(timeline)
+    return Shown(tally(case, outcomes, timeline.ok), (waits + acquire[drawn_rows(timeline, traffic)])[timeline.ok])
 
 
 def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -> Codes:
@@ -205,7 +210,7 @@ def _recoded(entries: Codes, history: History, workload: Workload, case: Case) -
     return out
 
 
-def _rates(half: Half, runs: Sequence[Shown], own: Shown) -> list[Condition]:
+def _rates(half: Half, runs: Sequence[Shown]) -> list[Condition]:
     """Every figure that is a share. Its interval is that of a count whose mean and variance are the replicates': negative
     binomial, or Poisson where the counts vary no more than that.
     """
@@ -217,7 +222,7 @@ def _rates(half: Half, runs: Sequence[Shown], own: Shown) -> list[Condition]:
         rate = float(hits.sum() / trials.sum())
         low, high = _count_interval(rate * n, float((hits / trials).var(ddof=1)) * n**2, hits.size)
         variance = _ratio_variance(np.array([block[rule, figure] for block in half.blocks], dtype=np.float64))
-        same, of = own.counts[rule, figure]
+        same, of = half.driven.counts[rule, figure]
         conditions.append(
             Condition(
                 half.name, rule, figure, count / n, rate, low / n, high / n, low <= count <= high, n, variance,
@@ -246,7 +251,7 @@ def _ratio_variance(blocks: Floats) -> float:
     return float(residuals.var(ddof=1) * hits.size / trials.sum() ** 2)
 
 
-def _wait_figures(half: Half, runs: Sequence[Shown], own: Shown) -> list[Condition]:
+def _wait_figures(half: Half, runs: Sequence[Shown]) -> list[Condition]:
     """Quantiles of the lock wait in seconds. Their interval reaches from the least to the greatest of the replicates: a wait
     behind a polled lock file has a gap in its distribution, and no quantile near it is anything like normal.
     """
@@ -258,7 +263,7 @@ def _wait_figures(half: Half, runs: Sequence[Shown], own: Shown) -> list[Conditi
         conditions.append(
             Condition(
                 half.name, half.rule, f"lock_wait.{name}", seen, middle, low, high, low <= seen <= high, waits.size, 0.0,
-                driven=float(np.quantile(own.waits, share)),
+                driven=float(np.quantile(half.driven.waits, share)),
             )
         )  # fmt: skip
     return conditions

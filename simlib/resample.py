@@ -96,10 +96,11 @@ def resampled(part: Part, case: Case, duration: float, seed: int, replicate: int
     return workload, traffic, locking.acquire[rows]
 
 
-def repeated(part: Part, case: Case) -> tuple[Workload, Traffic, Floats]:
+def repeated(part: Part, case: Case) -> tuple[Workload, Traffic, Floats, Ints]:
     """The part itself as the model takes it: its own flows, requests and times, in its own value codes.
 
-    Returns: as `resampled`.
+    Returns:
+        as `resampled`, and for each transaction the row of the part that it is.
     """
     history, locking = part.history, part.locking
     flows = np.argsort(part.arrive, kind="stable")
@@ -129,7 +130,7 @@ def repeated(part: Part, case: Case) -> tuple[Workload, Traffic, Floats]:
         request=history.request[rows],
         initial=history.initial,
     )
-    return workload, traffic, locking.acquire[rows]
+    return workload, traffic, locking.acquire[rows], rows
 
 
 def _inherited(site: Ints, first: Ints, case: Case) -> Ints:
