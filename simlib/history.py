@@ -19,6 +19,7 @@ from simlib.case import Case
 from simlib.distributions import Floats
 from simlib.errors import InputError
 from simlib.files import replacing
+from simlib.paired import named_keys
 from simlib.rules import UNDEFINED
 from simlib.traffic import Codes, Ints
 
@@ -100,6 +101,11 @@ class History:
                 raise InputError(f"the history's {name} are {', '.join(ours)}; case {case.name} has {', '.join(theirs)}")
         if (row := self._foresees) is not None:
             raise InputError(f"row {row}: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session")
+
+    @cached_property
+    def named(self) -> Ints:
+        """(n,) the request keys that each row names, as the set that `paired.Pairs.wants` is compared with."""
+        return np.asarray(named_keys(self.request), dtype=np.int64)
 
     @cached_property
     def _foresees(self) -> int | None:

@@ -221,6 +221,17 @@ def inlined(function: F) -> F:
     return cast(F, njit(**options)(function))
 
 
+@njit(cache=True)
+def named_keys(request: Any) -> Any:
+    """(transactions,) the request keys that each transaction names, as a set; ALWAYS is in each."""
+    named = np.full(request.shape[0], ALWAYS, dtype=np.int64)
+    bit = 1 << np.arange(request.shape[1]) % SET_BITS
+    for row in range(request.shape[0]):
+        for key in range(request.shape[1]):
+            named[row] |= (request[row, key] != ABSENT) * bit[key]
+    return named
+
+
 @inlined
 def written(
     when: Any, value: Any, unless: Any, pair: int, side: int, versions: Any, stale: int, fresh: int, request: Any, row: int,

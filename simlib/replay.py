@@ -16,7 +16,7 @@ from numba import njit
 from simlib.case import Case, Strategy
 from simlib.distributions import Floats
 from simlib.history import Bools, History
-from simlib.paired import ALWAYS, EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
+from simlib.paired import EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
 from simlib.rules import ABSENT, UNDEFINED
 from simlib.traffic import Codes, Ints
 
@@ -106,7 +106,7 @@ def replay(case: Case, strategy: Strategy, history: History) -> Outcomes:
         found, until = np.empty((len(COLUMNS), capacity), dtype=np.int64), np.empty(capacity)
         changes, count = _walk(
             strategy.pairs, case.is_write, history.site, history.session, history.ok, history.snapshot, history.end,
-            history.request, history.initial, version, versions, found, until, writes, lost,
+            history.request, history.named, history.initial, version, versions, found, until, writes, lost,
         )  # fmt: skip
         if count <= capacity:
             break
@@ -119,8 +119,8 @@ def replay(case: Case, strategy: Strategy, history: History) -> Outcomes:
 
 @njit(cache=True)
 def _walk(
-    pairs: Pairs, carries: Any, site: Any, session: Any, ok: Any, snapshot: Any, end: Any, request: Any, initial: Any,
-    version: Any, versions: Any, found: Any, until: Any, writes: Any, lost: Any,
+    pairs: Pairs, carries: Any, site: Any, session: Any, ok: Any, snapshot: Any, end: Any, request: Any, named: Any,
+    initial: Any, version: Any, versions: Any, found: Any, until: Any, writes: Any, lost: Any,
 ) -> tuple[int, int]:  # fmt: skip
     """Fill the output arrays; returns how many versions and clobbers there are; of clobbers it may be more than fit.
 
@@ -131,7 +131,7 @@ def _walk(
     first, field_of, when, value, unless, faithful, reads, watches, wants, keeps, conflict_entry, conflict_request = pairs
     fields, changes, count = initial.shape[1], len(initial), 0
     versions[:changes] = initial
-    bit = 1 << np.arange(max(fields, request.shape[1])) % SET_BITS
+    bit = 1 << np.arange(fields) % SET_BITS
     newest = np.arange(changes)
     author = np.full(initial.shape, NOBODY)  # row of the write-role transaction whose value stands, if it is one's
     standing = np.full(initial.shape, NOBODY)  # number of the clobber whose wrong value stands
@@ -148,12 +148,9 @@ def _walk(
                 differ |= (versions[stale, field] != versions[fresh, field]) * bit[field]
         if watches[place] != EVERYTHING and not differ & watches[place]:
             continue
-        named = ALWAYS
-        for key in range(request.shape[1]):
-            named |= (request[row, key] != ABSENT) * bit[key]
         for pair in range(first[place], first[place + 1]):
             overtaken = differ & reads[pair]
-            if not overtaken | named & wants[pair]:
+            if not overtaken | named[row] & wants[pair]:
                 continue
             runs = overtaken != 0 or not faithful[pair]
             field = field_of[pair]
