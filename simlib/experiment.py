@@ -120,7 +120,7 @@ def run(
         checked=checked,
         strategies=names,
         baseline=case.baseline if case.baseline in names else names[0],
-        totals=fold(parts, progress),
+        totals=fold(parts, count, progress),
     )
 
 
@@ -136,7 +136,7 @@ def _parts(task: Callable[[int], Totals], count: int, jobs: int) -> Iterator[Tot
 
 
 def _block(task: Callable[[int], Totals], replicates: range) -> Totals:
-    return fold(map(task, replicates))
+    return fold(map(task, replicates), len(replicates))
 
 
 def _worthwhile_jobs(workload: Workload, replicates: int, engine: str) -> int:

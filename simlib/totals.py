@@ -6,6 +6,7 @@ Tables and histograms are only ever added up. So memory does not grow with the t
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +43,20 @@ def total(tallies: Sequence[Tally], costs: Sequence[Cost]) -> Totals:
     return Totals(numbers, sums)
 
 
-def fold(parts: Iterable[Totals], progress: Callable[[], None] = lambda: None) -> Totals:
-    """The totals of all the parts, each added as it comes; `progress` is called for each replicate."""
-    numbers: list[Records] = []
-    sums: dict[str, Ints] = {}
-    for part in parts:
-        numbers.append(part.numbers)
-        sums = {name: sums.get(name, 0) + part.sums[name] for name in SUMMED}
-        for _ in range(part.numbers.shape[1]):
+def fold(parts: Iterable[Totals], replicates: int, progress: Callable[[], None] = lambda: None) -> Totals:
+    """The totals of all the parts, which have `replicates` together; `progress` is called for each.
+
+    Each part is added as it comes and then dropped.
+    """
+    parts = iter(parts)
+    first = next(parts)
+    numbers, done = np.empty((len(first.numbers), replicates), first.numbers.dtype), 0
+    sums = {name: np.zeros_like(table) for name, table in first.sums.items()}
+    for part in chain([first], parts):
+        for replicate in part.numbers.T:
+            numbers[:, done] = replicate
+            done += 1
             progress()
-    return Totals(np.concatenate(numbers, axis=1), sums)
+        for name, table in part.sums.items():
+            sums[name] += table
+    return Totals(numbers, sums)
