@@ -15,7 +15,7 @@ def measure(replicates: int) -> dict[str, float]:
 
     def ours() -> None:
         result = run(workload, case, replicates=replicates, jobs=1)
-        done["ours"] = strategies * sum(tally.transactions.sum() for tally in result.tallies(case.baseline))
+        done["ours"] = strategies * int(result.numbers(case.baseline)["transactions"].sum())
 
     def theirs() -> None:
         done["theirs"] = by_hand.run_all(strategies, workload.duration)

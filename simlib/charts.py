@@ -10,7 +10,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from simlib.counterfactual import Counterfactual
 from simlib.estimate import Difference, Mean, Rate
-from simlib.experiment import Result
 from simlib.page import (
     ACCENT,
     FAINT,
@@ -27,6 +26,7 @@ from simlib.page import (
     to_svg,
 )
 from simlib.replay import KINDS
+from simlib.result import Result
 from simlib.traffic import Ints
 
 ROW = 0.36
@@ -133,11 +133,7 @@ def by_site(result: Result) -> Figure:
     names = result.strategies
     counts = np.array([result.by_site(name) for name in names])
     turns = np.array([result.clobber_rate(name).exposures.sum() for name in names])
-    sites = [
-        number
-        for number in range(len(result.case.sites))
-        if any(tally.transactions[number] for tally in result.tallies(names[0]))
-    ]
+    sites = np.flatnonzero(result.numbers(names[0])["transactions"].any(axis=0)).tolist()
     coloured = [number for number in sites if counts[:, number].any()]
     with canvas(8, 1.2 + ROW * len(names)) as figure:
         axes = figure.subplots()

@@ -16,9 +16,9 @@ from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from simlib.case import Case, Strategy
+from simlib.compiled import compiled
 from simlib.errors import RunError
 from simlib.replay import classify, needs_race
 from simlib.rules import (
@@ -230,7 +230,7 @@ def _restricted(program: Program, fields: tuple[int, ...]) -> Program:
     return Program(first, program.field[keep], program.when[keep], program.unless[keep], program.sources[keep], program.context)
 
 
-@njit(cache=True)
+@compiled
 def _tabulate_site(
     program: Program, reference: Program, site: int, entries: Any, members: Any, requests: Any, costs: Any, commits: Commits
 ) -> None:

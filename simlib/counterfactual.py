@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from simlib.case import Case
-from simlib.experiment import count_json
 from simlib.recording import Check, Recording, check
 from simlib.replay import replay
+from simlib.result import count_json
 from simlib.tally import tally
 from simlib.traffic import Ints
 

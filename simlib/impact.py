@@ -19,11 +19,12 @@ from simlib.counterexample import judge
 from simlib.counterfactual import Counterfactual, counterfactual
 from simlib.diagram import sequence
 from simlib.errors import InputError, allowed
-from simlib.experiment import ENGINES, Result, find_example, run
+from simlib.experiment import ENGINES, find_example, run
 from simlib.interleave import Proofs, prove
 from simlib.page import Figure, Html, bullets, coded, marked, milliseconds, paragraphs, percent, seconds, table_html, two_lines
 from simlib.recording import Recording, find_recording, read_recording
 from simlib.replay import KIND_MEANINGS, KINDS, Outcomes
+from simlib.result import Result
 from simlib.verdict import verdict, why
 from simlib.workload import Workload, load_workload
 
@@ -219,7 +220,7 @@ class Impact:
         result, model = self.result, self.result.workload
         timelines = len({self.case.strategy(name).in_lock for name in result.strategies})
         facts = [
-            f"{len(result.replicates)} replicates of {model.duration:g} s each, seed {result.seed}, engine {result.engine}: "
+            f"{result.replicates} replicates of {model.duration:g} s each, seed {result.seed}, engine {result.engine}: "
             f"{result.transactions:,} transactions on {timelines} timelines.",
             f"SimPy and compiled histories identical: {result.checked:,} transactions of the first replicate."
             if result.checked
@@ -258,7 +259,7 @@ class Impact:
             "--seed",
             str(result.seed),
             "--replicates",
-            str(len(result.replicates)),
+            str(result.replicates),
         ]
         for override in self.overrides:
             words += ["--set", override]

@@ -11,9 +11,9 @@ their turn.
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from simlib.case import Case
+from simlib.compiled import compiled
 from simlib.gateway import IN_LOCK, INHERITED, NO_COMMIT, NONE, OWN, Rows, make_history, make_plan
 from simlib.history import History
 from simlib.traffic import Traffic
@@ -44,7 +44,7 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
     return make_history(workload, case, traffic, Rows(*columns))
 
 
-@njit(cache=True)
+@compiled
 def _alone(
     plan: Any, kind: Any, site: Any, request: Any, rows: Any, previous: Any, sessions: int, release: float
 ) -> int:  # fmt: skip
@@ -124,7 +124,7 @@ def _alone(
         times[place], flow_at[place] = time, flow
 
 
-@njit(cache=True)
+@compiled
 def _run(
     plan: Any, kind: Any, site: Any, request: Any, rows: Any, previous: Any, sessions: int, gateways: int,
     cache_ttl: float, tick: float, poll: float, poll_max: float, timeout: float, release: float,
@@ -248,7 +248,7 @@ def _run(
             behind[slot], free = free, slot
 
 
-@njit(cache=True)
+@compiled
 def _cached(commit: int, seen: int, previous: Any) -> int:
     """The newest commit of a session that is among the first `seen` rows."""
     while commit >= seen:
@@ -256,7 +256,7 @@ def _cached(commit: int, seen: int, previous: Any) -> int:
     return commit
 
 
-@njit(cache=True)
+@compiled
 def _push(times: Any, orders: Any, events: Any, size: int, time: float, order: int, event: int) -> int:
     """Put an event into the binary heap; returns its new size."""
     place = size
@@ -270,7 +270,7 @@ def _push(times: Any, orders: Any, events: Any, size: int, time: float, order: i
     return size + 1
 
 
-@njit(cache=True)
+@compiled
 def _pop(times: Any, orders: Any, events: Any, size: int) -> int:
     """Take the first event out of the binary heap; returns its new size."""
     size -= 1

@@ -8,13 +8,12 @@ looks at, and whether it is *faithful*, that is, writes what the reference write
 import functools
 import itertools
 import operator
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from simlib.compiled import inlined
 from simlib.rules import (
     ABSENT,
     BANK,
@@ -211,14 +210,6 @@ def _table(rows: list[list[tuple[int, ...]]]) -> Ints:
 
 
 # ---- what replay runs for each transaction -----------------------------------------------------------------------------------
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def inlined(function: F) -> F:
-    """Compile a function that allocates nothing; so numba need not count references to arrays, which would dominate."""
-    options: Any = {"cache": True, "forceinline": True, "_nrt": False}
-    return cast(F, njit(**options)(function))
 
 
 @njit(cache=True)

@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from simlib.case import Case, Strategy
+from simlib.compiled import compiled
 from simlib.distributions import Floats
 from simlib.history import Bools, History
 from simlib.paired import EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
@@ -117,7 +117,7 @@ def replay(case: Case, strategy: Strategy, history: History) -> Outcomes:
     return Outcomes(strategy.name, history, version, versions[:changes], clobbers, writes, lost)
 
 
-@njit(cache=True)
+@compiled
 def _walk(
     pairs: Pairs, carries: Any, site: Any, session: Any, ok: Any, snapshot: Any, end: Any, request: Any, named: Any,
     initial: Any, version: Any, versions: Any, found: Any, until: Any, writes: Any, lost: Any,
@@ -205,7 +205,7 @@ def _walk(
     return changes, count
 
 
-@njit(cache=True)
+@compiled
 def classify(stale: int, fresh: int, wrong: int, from_request: bool) -> int:
     """The kind of a clobber, given that `wrong` was committed and is not what the reference says."""
     if wrong == fresh:
@@ -219,7 +219,7 @@ def classify(stale: int, fresh: int, wrong: int, from_request: bool) -> int:
     return REVERTED
 
 
-@njit(cache=True)
+@compiled
 def needs_race(right: int, fresh: int, serial: int) -> bool:
     """Whether a clobber needs concurrency: the site's patch on an up-to-date snapshot, `serial`, would have been right."""
     return right == (fresh if serial == ABSENT else serial)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from simlib.compiled import compiled
 from simlib.errors import InputError, allowed
 
 UNDEFINED = 0
@@ -207,7 +207,7 @@ def pad(rows: list[list[int]], width: int) -> NDArray[np.int64]:
 # ---- the evaluator ---------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def first_defined(columns: Any, values: Any) -> int:
     """The first defined one of `values[columns]`, else UNDEFINED. An absent key counts as undefined, as in JavaScript."""
     for column in columns:
@@ -218,7 +218,7 @@ def first_defined(columns: Any, values: Any) -> int:
     return UNDEFINED
 
 
-@njit(cache=True)
+@compiled
 def request_counts(context: Context, entry: Any, request: Any) -> bool:
     """Whether the request may fill gaps of the entry's delivery context: not if both name a channel and the two differ."""
     stored = first_defined(context.conflict_entry, entry)
@@ -226,7 +226,7 @@ def request_counts(context: Context, entry: Any, request: Any) -> bool:
     return asked in (UNDEFINED, stored) or stored == UNDEFINED
 
 
-@njit(cache=True)
+@compiled
 def fetch(source: int, context: Context, stale: Any, fresh: Any, request: Any) -> tuple[int, bool]:
     """The value of one source (UNDEFINED if it has none), and whether it is the request's."""
     bank, index = source // BANK, source % BANK
@@ -245,7 +245,7 @@ def fetch(source: int, context: Context, stale: Any, fresh: Any, request: Any) -
     return value, False
 
 
-@njit(cache=True)
+@compiled
 def evaluate(program: Program, site: int, stale: Any, fresh: Any, request: Any, patch: Any, asked: Any) -> None:
     """What the site writes: fills `patch` (a value code, UNDEFINED, or ABSENT) and `asked` (is the value the request's).
 
@@ -278,7 +278,7 @@ def evaluate(program: Program, site: int, stale: Any, fresh: Any, request: Any, 
         asked[program.field[row]] = from_request
 
 
-@njit(cache=True)
+@compiled
 def merge(fresh: Any, patch: Any, entry: Any) -> None:
     """JavaScript's `{...fresh, ...patch}` into `entry`: an absent key keeps the fresh value, an undefined one erases it."""
     for field in range(fresh.size):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from simlib.case import Case, Scope
+from simlib.compiled import compiled
 from simlib.cone import END, NONE, VALUE_COST, Commits, Cone
 from simlib.errors import InputError, RunError
 from simlib.replay import KINDS
@@ -120,7 +120,7 @@ def _alike(commits: Commits, sites: list[int]) -> Ints:
 # ---- the search ------------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def moves(system: System, state: Any, after: Any, move: Any) -> int:
     """Every step that some flow can take next: fills rows of `after` (states) and `move`, and returns how many."""
     flows, ages = system.length.size, system.stale_reads
@@ -164,12 +164,12 @@ def moves(system: System, state: Any, after: Any, move: Any) -> int:
     return count
 
 
-@njit(cache=True)
+@compiled
 def _rest(commits: Commits, place: Any) -> tuple[int, int, int]:
     return commits.request[place], commits.finding[place], commits.cost[place]
 
 
-@njit(cache=True)
+@compiled
 def _forget(system: System, state: Any) -> None:
     """Clear the older entries that no flow can be shown any more."""
     flows = system.length.size
@@ -177,7 +177,7 @@ def _forget(system: System, state: Any) -> None:
     state[2 * flows + 1 + oldest : 2 * flows + 1 + system.stale_reads] = 0
 
 
-@njit(cache=True)
+@compiled
 def number_of(system: System, state: Any) -> int:
     """The number of the least image of a state: states with one number have the same future."""
     newest = 2 * system.length.size
@@ -197,7 +197,7 @@ def number_of(system: System, state: Any) -> int:
     return least
 
 
-@njit(cache=True)
+@compiled
 def state_of(system: System, number: int, state: Any) -> None:
     """The state of that number, into `state`."""
     for digit in range(state.size - 1, -1, -1):
@@ -205,7 +205,7 @@ def state_of(system: System, number: int, state: Any) -> None:
         number //= system.radix[digit]
 
 
-@njit(cache=True)
+@compiled
 def explore(system: System, starts: Any, prices: Any, most: int, findings: int) -> tuple[Any, Any, Any, Any]:
     """Breadth first through everything that can be reached from the states `starts`, whose prices are given.
 

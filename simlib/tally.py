@@ -1,6 +1,6 @@
 """What one replicate contributes to the statistics: a strategy's clobbers and a timeline's cost, counted.
 
-Tallies are small and add up, so an experiment keeps these and drops the histories.
+Tallies are small and add up, so an experiment folds these and drops the histories.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,9 @@ from simlib.distributions import Floats
 from simlib.history import Bools, History
 from simlib.replay import KINDS, Outcomes
 from simlib.traffic import Ints
+
+EDGES = np.concatenate([[0.0], np.geomspace(1e-6, 1e6, 721)])
+"""Bins for times in seconds, some 4 % wide; under a microsecond counts as zero, over a million seconds as a million."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Tally:
         clobbers: (sites, fields, kinds, 2) clobbered fields; the last axis: not racing, racing.
         transactions, clobbering: (sites,) committed transactions, and those that clobber.
         noticed: (noticed outcomes, 2) how often each happened, and how often it could have.
-        stood: seconds that each wrong value stood which was replaced before the history ended.
+        stood: (bins,) histogram over EDGES of how long wrong values stood that were replaced before the history ended.
         standing: wrong values that stood to the end.
     """
 
@@ -38,7 +41,7 @@ class Tally:
     transactions: Ints
     clobbering: Ints
     noticed: Ints
-    stood: Floats
+    stood: Ints
     standing: int
 
 
@@ -67,7 +70,7 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
         transactions=_count(history.site[history.ok], case),
         clobbering=_count(history.site[np.unique(clobbers.culprit)], case),
         noticed=np.array([_noticed(case, number, outcomes, serial) for number in range(len(case.noticed))]).reshape(-1, 2),
-        stood=until_replaced[replaced],
+        stood=_binned(until_replaced[replaced]),
         standing=int((~replaced).sum()),
     )
 
@@ -98,23 +101,19 @@ def _noticed(case: Case, number: int, outcomes: Outcomes, serial: Outcomes) -> t
     return int(differ.any(axis=1).sum()), rows.size
 
 
-EDGES = np.concatenate([[0.0], np.geomspace(1e-6, 1e3, 541)])
-"""Bins for times in seconds, some 4 % wide; what is under a microsecond counts as zero."""
-
-
 @dataclass(frozen=True)
 class Cost:
     """What one timeline costs; times in seconds.
 
     Attributes:
-        transactions, timeouts: how many ended, and how many of those gave up waiting for the lock.
+        ended, timeouts: transactions that ended, and how many of those gave up waiting for the lock.
         waited, held: sums over the transactions of the wait for the lock and of the time it was held until the commit; a
             `store.release` after it is not counted.
         waits, holds: (bins,) histograms over EDGES.
         span: from zero to the last end.
     """
 
-    transactions: int
+    ended: int
     timeouts: int
     waited: float
     held: float
@@ -128,14 +127,18 @@ def cost(history: History) -> Cost:
     waits = history.lock - history.queued
     holds = (history.end - history.lock)[history.ok]
     return Cost(
-        transactions=len(history),
+        ended=len(history),
         timeouts=int((~history.ok).sum()),
         waited=float(waits.sum()),
         held=float(holds.sum()),
-        waits=np.histogram(waits, EDGES)[0],
-        holds=np.histogram(holds, EDGES)[0],
+        waits=_binned(waits),
+        holds=_binned(holds),
         span=float(history.end.max(initial=0.0)),
     )
+
+
+def _binned(times: Floats) -> Ints:
+    return np.histogram(np.minimum(times, EDGES[-1]), EDGES)[0]
 
 
 def quantile(histogram: Ints, share: float) -> float:

@@ -6,10 +6,10 @@ import numpy as np
 
 from simlib.charts import rate_text
 from simlib.estimate import Difference
-from simlib.experiment import Result
 from simlib.interleave import Proofs
 from simlib.page import Html, bullets, coded, paragraphs, percent, points, span
 from simlib.replay import KINDS
+from simlib.result import Result
 from simlib.traffic import Ints
 
 

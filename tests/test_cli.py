@@ -20,6 +20,13 @@ def simlib(*arguments, cwd=None, timeout=120):
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled():
+    """What a first call says of compiling is test_compiled's; here it is done."""
+    for workload in ("quiet", "multi-process"):  # one gateway, and several
+        simlib("run", workload, "--replicates", "1", "--set", "duration=10")
+
+
 def test_run_prints_a_table_on_stdout_and_nothing_on_stderr():
     done = simlib("run", "quiet", "--replicates", "2", "--set", "duration=100")
     assert done.returncode == 0

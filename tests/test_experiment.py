@@ -10,6 +10,7 @@ from simlib import gateway
 from simlib.case import load_case
 from simlib.errors import InputError, RunError
 from simlib.experiment import ENGINES, find_example, run, timelines
+from simlib.replay import replay
 from simlib.tally import EDGES, quantile
 from simlib.workload import load_workload
 
@@ -63,8 +64,18 @@ def test_engines_that_disagree_stop_the_run(case, monkeypatch):
 
 def test_the_number_of_processes_does_not_show(case):
     model = load_workload("busy-team", ["duration=60"])
-    one, two = (run(model, case, seed=3, replicates=4, jobs=jobs).to_json() for jobs in (1, 2))
+    one, two = (run(model, case, seed=3, replicates=17, jobs=jobs).to_json() for jobs in (1, 2))
     assert one == two
+
+
+def test_what_is_kept_of_a_replicate_is_under_two_kilobytes_however_long_it_is(case):
+    kept = {}
+    for duration, replicates in ((60, 2), (600, 2), (60, 20)):
+        totals = run(load_workload("busy-team", [f"duration={duration}"]), case, replicates=replicates).totals
+        kept[duration, replicates] = totals.numbers.nbytes, sum(table.nbytes for table in totals.sums.values())
+    assert kept[600, 2] == kept[60, 2]  # numbers of each replicate, sums of all
+    assert kept[60, 20] == (10 * kept[60, 2][0], kept[60, 2][1])
+    assert kept[60, 20][0] < 20 * 2000
 
 
 def test_another_seed_gives_another_run(case):
@@ -126,11 +137,22 @@ def test_the_json_has_the_keys_that_other_tools_rely_on(busy_team):
 
 def test_computing_in_the_lock_lengthens_the_hold_by_what_the_workload_says(case, busy_team):
     """busy-team's handler computes 0.3 ms, a run's writes and an inbound message's 0.2 ms each."""
-    counts = busy_team.tallies("all-sites")[0].transactions
+    counts = busy_team.numbers("all-sites")["transactions"][0]
     compute = {"handler": 0.0003, "run_start": 0.0002, "run_end": 0.0002, "inbound": 0.0002, "patch": 0.0}
     added = sum(count * compute[site] for site, count in zip(case.sites, counts, strict=True))
-    costs = [busy_team.costs(name)[0].held for name in ("after-19328", "all-sites")]
-    assert costs[1] - costs[0] == pytest.approx(added, rel=1e-6)
+    held = [busy_team.numbers(name)["held"][0] for name in ("after-19328", "all-sites")]
+    assert held[1] - held[0] == pytest.approx(added, rel=1e-6)
+
+
+def test_the_median_time_that_wrong_values_stood_is_within_a_bin_of_the_exact_one(case, handler_only):
+    clobbers, histories = [], []
+    for replicate in range(handler_only.replicates):
+        histories.append(timelines(handler_only.workload, case, ["replace"], 1, replicate, "compiled")["replace"])
+        clobbers.append(replay(case, case.strategy("replace"), histories[-1]).clobbers)
+    stood = np.concatenate([one.until - history.end[one.culprit] for one, history in zip(clobbers, histories, strict=True)])
+    median, standing = handler_only.stood("replace")
+    assert median == pytest.approx(np.median(stood), rel=0.04)
+    assert standing == np.isinf(stood).mean()
 
 
 def test_pairing_on_one_timeline_saves_replicates(handler_only):

@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from simlib.cli.bench import bench
+from simlib.cli.compiling import announced
 from simlib.cli.fidelity import calibrate, testbed, validate
 from simlib.cli.interleave import interleave
 from simlib.cli.lists import schema, strategies, workloads
@@ -31,8 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How often does a stale write clobber a fresh one, and does the fix end it?",
 )
-for command in (report, run, replay, interleave, calibrate, validate, testbed, bench, strategies, workloads, schema):
-    app.command()(command)
+for command in (report, run, replay, interleave, calibrate, validate, testbed, bench):
+    app.command()(announced(command))
+for listing in (strategies, workloads, schema):
+    app.command()(listing)
 
 
 @app.callback()

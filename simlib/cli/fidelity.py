@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from simlib.cli.compiling import try_engine
 from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload
 from simlib.cli.output import complain, print_json, print_table, progress_bar
 
@@ -88,6 +89,7 @@ def _validation_report(sources: list[str], case: str, replicates: int, seed: int
 
     page = out or REPORTS / "validation.html"
     parameters = {"sources": sources, "testbed": testbed, "case": case, "replicates": replicates, "seed": seed}
+    try_engine()
     make_report(find_notebook("validation"), parameters, page, "simlib: validation", progress=sys.stderr.isatty())
     print(page)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simlib.cli.compiling import try_engine
 from simlib.cli.options import CaseName, Engine, Overrides, Replicates, Seed, Strategies, Workloads
 from simlib.cli.output import complain
 from simlib.errors import InputError, RunError, SimlibError
@@ -46,6 +47,7 @@ def report(
             _, compiled, _ = check_input(**parameters)
             if recording is None:
                 parameters["recording"] = fitting_recording(compiled)
+            try_engine()
             make_report(
                 find_notebook("fix_impact"), parameters, page, f"simlib: fix impact, {name}", progress=sys.stderr.isatty()
             )

@@ -49,4 +49,4 @@ def run(
             }
         )
     print_table(rows)
-    print(f"{result.transactions:,} transactions in {len(result.replicates)} replicates, seed {seed}")
+    print(f"{result.transactions:,} transactions in {result.replicates:,} replicates, seed {seed}")
