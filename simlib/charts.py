@@ -47,12 +47,12 @@ def rate_text(rate: Mean | Difference) -> str:
 def clobber_rates(result: Result) -> Figure:
     """Clobber rate by strategy with intervals, a dot and a line each."""
     names = result.strategies
-    rates = [result.clobber_rate(name) for name in names]
+    rates = [result.best_rate(name) for name in names]
     with canvas(8, 0.9 + ROW * len(names)) as figure:
         axes = figure.subplots()
         for row, rate in enumerate(rates):
             _dot(axes, row, rate)
-        axes.axvline(result.clobber_rate(result.baseline).estimate, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
+        axes.axvline(result.best_rate(result.baseline).estimate, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
         _rows(axes, names)
         axes.set_xlabel("share of agent turns in which a write clobbers at least one field, with 95 % interval")
         _percent_axis(axes, max((rate.interval() or (0, rate.estimate))[1] for rate in rates))
@@ -64,10 +64,12 @@ def clobber_rates(result: Result) -> Figure:
         finding += f"; no clobber was seen with {listed(zero)}." if zero else "; no strategy is free of clobbers."
     else:
         finding = "No clobber was seen with any strategy." if zero else "There was no agent turn."
+    if result.conditional:
+        finding += f" Too few were seen to count {listed([*result.conditional])}: by conditional Monte Carlo."
     table = pd.DataFrame(
         {
             "strategy": names,
-            "clobbered turns": [f"{int(rate.totals.sum()):,}" for rate in rates],
+            "clobbered turns": [f"{int(result.clobber_rate(name).totals.sum()):,}" for name in names],
             "of turns": [f"{int(rate.exposures.sum()):,}" for rate in rates],
             "clobber rate (95 %)": [rate_text(rate) for rate in rates],
             "racing only (95 %)": [rate_text(result.racing_rate(name)) for name in names],

@@ -112,6 +112,8 @@ def turn_chances(case: Case, strategy: Strategy, history: History, overlaps: Ove
     chances = np.where(size == 0, drawn, drawn & (together >= 2)).astype(np.float64)
     # Each turn that anything overlaps, with none of those flows in its session, and with each of them alone.
     turns = np.flatnonzero(size)
+    if not turns.size:
+        return chances
     of, other = np.concatenate([turns, overlaps.of]), np.concatenate([np.full(turns.size, -1), overlaps.other])
     weight = np.where(other < 0, (1 - share[of]) ** size[of], share[of] * (1 - share[of]) ** (size[of] - 1))
     clobbered = _replayed(case, strategy, history, overlaps, of, other)
@@ -190,7 +192,7 @@ def _stage(case: Case, history: History, scene: Ints, row: Ints, scenes: int, la
         history,
         session=scene,
         snapshot=snapshot,
-        initial=history.initial[history.session[last]].reshape(scenes, -1),
+        initial=history.initial[history.session[last]],
         session_names=tuple(map(str, range(scenes))),
         **{name: getattr(history, name)[row] for name in columns},
     )

@@ -19,7 +19,7 @@ from simlib.counterexample import judge
 from simlib.counterfactual import Counterfactual, counterfactual
 from simlib.diagram import sequence
 from simlib.errors import InputError, allowed
-from simlib.experiment import ENGINES, find_example, run
+from simlib.experiment import ENGINES, FEW, find_example, run
 from simlib.interleave import Proofs, prove
 from simlib.page import Figure, Html, bullets, coded, marked, milliseconds, paragraphs, percent, seconds, table_html, two_lines
 from simlib.recording import Recording, find_recording, read_recording
@@ -120,7 +120,7 @@ class Impact:
 
     def _rate_cell(self, name: str) -> Html:
         """The rate with its interval; beside a zero, what the search says of it."""
-        rate = self.result.clobber_rate(name)
+        rate = self.result.best_rate(name)
         proof = self._proof(name) if rate.estimate == 0 else ""
         return Html(two_lines(charts.rate_text(rate)).text + (f"<br>{escape(proof)}" if proof else ""))
 
@@ -229,6 +229,7 @@ class Impact:
             f"same draws. Differences are paired by replicate{self._paired_gain()}.",
             "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is "
             "given the 95 % upper bound of that many turns, divided by the clustering that the baseline shows (1 if none).",
+            *self._conditional(),
             f"simlib {version('simlib')}, Python {platform.python_version()}, "
             f"simpy {version('simpy')}, numpy {version('numpy')}.",
         ]
@@ -240,9 +241,25 @@ class Impact:
             + f"<details><summary>The workload</summary><pre>{_escaped_yaml(model)}</pre></details>"
         )
 
+    def _conditional(self) -> list[str]:
+        """For rates that were not simply counted: how they came about, and what that gained."""
+        gains = [
+            f"`{name}` {counted.standard_error**2 / rate.standard_error**2:,.0f} times"
+            for name, rate in self.result.conditional.items()
+            if (counted := self.result.clobber_rate(name)).standard_error and rate.standard_error
+        ]
+        if not self.result.conditional:
+            return []
+        gain = f" The variance is smaller than that of counting: {', '.join(gains)}." if gains else ""
+        return [
+            f"Fewer than {FEW} clobbered turns were seen with {coded([*self.result.conditional])}. Their rates are by "
+            "conditional Monte Carlo: the probability that a flow which commits during a turn is of the turn's session stands "
+            f"in the place of 0 or 1. That is unbiased.{gain}"
+        ]
+
     def _paired_gain(self) -> str:
         """What pairing saves: the least and the greatest variance ratio of the differences."""
-        clobber = [name for name in self.result.strategies if self.result.clobber_rate(name).estimate > 0]
+        clobber = [name for name in self.result.strategies if self.result.best_rate(name).estimate > 0]
         ratios = [difference.variance_ratio for difference in map(self.result.difference, clobber) if difference]
         ratios = [ratio for ratio in ratios if math.isfinite(ratio)]
         if not ratios:
@@ -309,7 +326,7 @@ def _proofs(result: Result) -> Proofs | None:
     """Search what the workload exercises; several processes on one file can read one commit behind."""
     used = {site for flow in result.workload.traffic.values() for site in flow.steps}
     scopes = [scope.name for scope in result.case.scopes if used.issuperset(site for _, sites in scope.flows for site in sites)]
-    names = [name for name in result.strategies if result.clobber_rate(name).estimate == 0 or name == result.baseline]
+    names = [name for name in result.strategies if result.best_rate(name).estimate == 0 or name == result.baseline]
     stale_reads = 1 if result.workload.store.gateways > 1 else 0
     return prove(result.case, names, scopes, stale_reads) if scopes else None
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simlib.compiled import inlined
+from simlib.compiled import compiled, inlined
 from simlib.rules import (
     ABSENT,
     BANK,
@@ -212,7 +212,7 @@ def _table(rows: list[list[tuple[int, ...]]]) -> Ints:
 # ---- what replay runs for each transaction -----------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def named_keys(request: Any) -> Any:
     """(transactions,) the request keys that each transaction names, as a set; ALWAYS is in each."""
     named = np.full(request.shape[0], ALWAYS, dtype=np.int64)

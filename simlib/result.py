@@ -1,8 +1,8 @@
 """An experiment's result: every estimate, and the JSON."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class Result:
         engine: which engine simulated.
         checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well.
         totals: over its replicates, in order; strategies as in `strategies`.
+        conditional: clobber rates by conditional Monte Carlo, from the same replicates, of strategies that clobbered too few
+            turns to be counted well.
     """
 
     workload: Workload
@@ -37,6 +39,7 @@ class Result:
     strategies: tuple[str, ...]
     baseline: str
     totals: Totals
+    conditional: Mapping[str, Rate] = field(default_factory=dict)
 
     @property
     def replicates(self) -> int:
@@ -60,8 +63,12 @@ class Result:
         return Rate(events, exposures, Rate(*counted(self.baseline)).design_effect)
 
     def clobber_rate(self, strategy: str) -> Rate:
-        """Share of agent turns in which any write of the turn clobbers at least one field."""
+        """Share of agent turns in which any write of the turn clobbers at least one field, as counted."""
         return self._rate(strategy, lambda each: (each["clobbered_turns"], each["turns"]))
+
+    def best_rate(self, strategy: str) -> Rate:
+        """The same share by the better of two estimators: conditional Monte Carlo where it was needed, else counting."""
+        return self.conditional.get(strategy) or self.clobber_rate(strategy)
 
     def racing_rate(self, strategy: str) -> Rate:
         """The same share, counting only clobbers that need concurrency."""
@@ -82,10 +89,11 @@ class Result:
         return self._rate(strategy, lambda each: (each["noticed"][:, number, 0], each["noticed"][:, number, 1]))
 
     def difference(self, strategy: str) -> Difference | None:
-        """Paired difference of the clobber rate to the baseline's; None for the baseline itself."""
+        """Paired difference of the clobber rate to the baseline's, by one estimator for both; None for the baseline itself."""
         if strategy == self.baseline:
             return None
-        return Difference(self.clobber_rate(strategy), self.clobber_rate(self.baseline))
+        rate = self.best_rate if {strategy, self.baseline} <= set(self.conditional) else self.clobber_rate
+        return Difference(rate(strategy), rate(self.baseline))
 
     def clobbers(self, strategy: str) -> Ints:
         """(sites, fields, kinds, 2) clobbered fields over all replicates; the last axis: not racing, racing."""
@@ -106,7 +114,7 @@ class Result:
 
     def clobbered_turns_per_day(self, strategy: str) -> float:
         """Clobbered turns a day at the workload's traffic."""
-        turns = int(self.numbers(strategy)["clobbered_turns"].sum())
+        turns = float(self.best_rate(strategy).totals.sum())
         return turns / (self.workload.duration * self.replicates) * 86400
 
     def stood(self, strategy: str) -> tuple[float, float]:
@@ -172,6 +180,7 @@ class Result:
         plain, racing = self.by_race(name)
         return {
             "clobber_rate": estimate_json(self.clobber_rate(name)),
+            "conditional_clobber_rate": estimate_json(self.conditional[name]) if name in self.conditional else None,
             "lost_write_rate": estimate_json(self.lost_write_rate(name)),
             "difference_from_baseline": estimate_json(difference) if difference else None,
             "variance_ratio": _number(difference.variance_ratio) if difference else None,

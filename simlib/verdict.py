@@ -36,7 +36,7 @@ def why(result: Result) -> Html:
 def _lead(result: Result) -> str:
     if len(result.strategies) == 1 or not result.clobber_rate(result.baseline).exposures.any():
         return ""
-    safe = [name for name in result.strategies if result.clobber_rate(name).estimate == 0]
+    safe = [name for name in result.strategies if result.best_rate(name).estimate == 0]
     if len(safe) == len(result.strategies):
         return "No clobber was seen with any strategy."
     return (
@@ -46,26 +46,28 @@ def _lead(result: Result) -> str:
 
 def _on_baseline(result: Result, proofs: Proofs | None) -> str:
     name = result.baseline
-    rate = result.clobber_rate(name)
+    rate = result.best_rate(name)
     if not rate.exposures.any():
         return "There was no agent turn in this run, so there is nothing to say of any strategy."
     if rate.estimate == 0:
         return _nothing_seen(result, proofs, name)
     per_day = float(f"{result.clobbered_turns_per_day(name):.2g}")
     text = f"`{name}` clobbers at least one field in **{rate_text(rate)}** of agent turns, some {per_day:,.0f} turns a day"
-    text += " at this traffic"
+    text += f" at this traffic{_counted(result, name)}"
     lost = result.lost_write_rate(name)
     return f"{text}, and {rate_text(lost)} of what people and channels set is lost." if lost.exposures.any() else f"{text}."
 
 
 def _on(result: Result, proofs: Proofs | None, name: str) -> str:
-    rate, difference = result.clobber_rate(name), result.difference(name)
+    rate, difference = result.best_rate(name), result.difference(name)
     if difference is None or not rate.exposures.any():
         return f"`{name}`: no turns."
     if rate.estimate == 0:
         return _nothing_seen(result, proofs, name)
-    text = f"`{name}`: {rate_text(rate)}; {_compared(difference, result.baseline)}."
+    text = f"`{name}`: {rate_text(rate)}{_counted(result, name)}; {_compared(difference, result.baseline)}."
     counts = result.by_site(name)
+    if not counts.any():
+        return text
     order = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
     shares = ", ".join(f"`{result.case.sites[number]}` {percent(counts[number] / counts.sum())}" for number in order)
     text += f" What clobbers: {shares}."
@@ -81,6 +83,14 @@ def _nothing_seen(result: Result, proofs: Proofs | None, name: str) -> str:
     rate = result.clobber_rate(name)
     text = f"`{name}`: no clobber in {rate.exposures.sum():,.0f} turns {rate_text(rate).removeprefix('0 ')}."
     return f"{text} Searched exhaustively: {proofs.verdict(name)}." if proofs and name in proofs.strategies else text
+
+
+def _counted(result: Result, name: str) -> str:
+    """How the rate is known, where it is not simply counted."""
+    if name not in result.conditional:
+        return ""
+    seen = int(result.clobber_rate(name).totals.sum())
+    return f" (by conditional Monte Carlo, as only {seen} such turns were seen)"
 
 
 def _compared(difference: Difference, baseline: str) -> str:
