@@ -13,6 +13,7 @@ from simlib.kernel import simulate
 from simlib.replay import replay
 from simlib.tally import tally
 from simlib.traffic import draw
+from simlib.verdict import verdict
 from simlib.workload import load_workload
 
 CASE = load_case("openclaw-70575")
@@ -66,3 +67,17 @@ def test_several_gateways_and_crowds_are_left_to_counting() -> None:
     strategy = CASE.strategy("after-19328")
     assert conditional_rate(load_workload("multi-process", ["duration=20"]), CASE, strategy, 1, range(1)) is None
     assert conditional_rate(load_workload("busy-team", ["duration=600"]), CASE, strategy, 1, range(1)) is None
+
+
+def test_a_run_uses_it_where_too_few_clobbers_were_seen_and_nowhere_else() -> None:
+    thin = load_workload("handler-only", ["sessions.count=2000", "duration=60"])
+    result = run(thin, CASE, ["replace", "after-19328", "sketch-70575", "all-sites"], replicates=20, jobs=1)
+    assert set(result.conditional) == {"after-19328", "sketch-70575"}  # replace is often seen, all-sites never clobbers
+    assert np.array_equal(result.best_rate("replace").totals, result.clobber_rate("replace").totals)
+    counted, found = result.clobber_rate("after-19328"), result.best_rate("after-19328")
+    assert found.standard_error < counted.standard_error
+    difference = result.difference("sketch-70575")
+    assert difference is not None
+    assert difference.interval().high < 0  # type: ignore[union-attr]
+    assert result.to_json()["strategies"]["replace"]["conditional_clobber_rate"] is None
+    assert "by conditional Monte Carlo, as only" in verdict(result, None).text
