@@ -82,7 +82,7 @@ class Fidelity:
 
     Attributes:
         sources: as they were given.
-        assumed: half -> what is assumed -> the prediction then, for the store with the most turns.
+        assumed: half -> what is assumed -> the prediction then, for the longest recording.
     """
 
     case: Case
@@ -212,7 +212,7 @@ class Fidelity:
         return Html(bullets(KNOWN_WRONG).text + table_html(pd.DataFrame(rows)))
 
     def assumptions(self) -> Html:
-        """What each assumption does to the answer, for the store with the most turns."""
+        """What each assumption does to the answer, for the longest recording."""
         if not self.assumed:
             return paragraphs("No store recording was given.")
         half_of = {half.name: half for store in self.stores for half in store.halves}
@@ -267,7 +267,8 @@ def study(
     paths += [(find_source(source), "testbed") for source in testbed]
     stores = [_store(path, what, compiled, replicates, seed) for path, what in paths if kind_of(path) != "races"]
     found = [_races(path, compiled, seed) for path, _ in paths if kind_of(path) == "races"]
-    longest = max(stores, key=lambda store: store.halves[0].observed.waits.size, default=None)
+    real = [store for store in stores if store.measured == "recording"] or stores
+    longest = max(real, key=lambda store: store.halves[0].observed.waits.size, default=None)
     assumed = {
         half.name: variants(half, replicates, seed, number * replicates)
         for number, half in enumerate(longest.halves if longest else ())
