@@ -1,5 +1,6 @@
 """The live testbed against replay, against itself, and against people who press Ctrl-C."""
 
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from simlib.replay import replay
 from simlib.testbed import TestbedRun, check_final, run_testbed
 from simlib.testbed_grid import Condition, grid, run_grid, summary
 from simlib.testbed_recording import write_recording
+from simlib.validate import validate
 from simlib.workload import Workload, load_workload
 
 CONTENTION = (
@@ -239,3 +241,15 @@ def test_final_contents_are_replayed_exactly_over_a_grid_of_conditions(tmp_path:
     assert len(table) == 24
     assert (table.loc[table["strategy"] == "all-sites", "clobbering"] == 0).all()
     assert table.loc[table["strategy"] == "before-19328", "clobbering"].sum() > 0
+
+
+@pytest.mark.slow
+def test_the_mechanics_and_the_prediction_on_real_stores_over_the_standard_grid(tmp_path: Path) -> None:
+    # The goal is 0.2 points; on a busy machine and in half a minute no more than gross errors are to be excluded.
+    command = [sys.executable, "-m", "simlib", "testbed", "handler-only", "--grid", str(tmp_path), "--seconds", "2"]
+    done = subprocess.run([*command, "--set", "traffic.inbound.rate=0", "--json"], capture_output=True, text=True, check=True)
+    paths = json.loads(done.stdout)
+    assert len(paths) == 16
+    validation = validate([path for path in paths if "load4" in path], case(), replicates=20)
+    assert validation.driven_rmse < 0.02
+    assert validation.coverage > 0.8
