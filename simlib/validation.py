@@ -160,12 +160,16 @@ class Fidelity:
         )
         return Html(table_html(pd.DataFrame(rows)) + notes.text + "<p>Theory assumes:</p>" + bullets(ASSUMPTIONS).text)
 
-    def races(self) -> Figure:
+    def races(self) -> Figure | Html:
         """P(lost | offset) on each build, held-out trials against the prediction."""
+        if not self.gateway_races:
+            return paragraphs("No gateway races were given.")
         return charts.races([(races.title, races.conditions) for races in self.gateway_races])
 
     def windows(self) -> Html:
         """The fitted windows with their uncertainty."""
+        if not self.gateway_races:
+            return Html("")
         table = pd.DataFrame(
             [(races.title, *tables.edges(races.windows)) for races in self.gateway_races],
             columns=["build and run", "lost from (95 %)", "lost until (95 %)"],

@@ -17,7 +17,7 @@ _COLOURS = {"label": INK, "thinkingLevel": ACCENT}
 
 def diagonal(conditions: Sequence[Condition]) -> Figure:
     """Observed rates (across) against predicted ones with their 95 % intervals (up); on the diagonal they agree."""
-    with canvas(7, 6) as figure:
+    with canvas(5.6, 4.8) as figure:
         axes = figure.subplots()
         for agrees, colour, label in ((True, INK, "inside the interval"), (False, ACCENT, "outside")):
             rows = [row for row in conditions if row.inside == agrees]
@@ -43,7 +43,7 @@ def driven(conditions: Sequence[Condition]) -> Figure:
     rows = [row for row in conditions if row.driven is not None]
     observed, modelled = 100 * np.array([[row.observed, row.driven] for row in rows], dtype=np.float64).reshape(-1, 2).T
     top = 1.05 * max([*observed, *modelled, 1.0])
-    with canvas(7, 6) as figure:
+    with canvas(5.6, 4.8) as figure:
         axes = figure.subplots()
         axes.scatter(observed, modelled, s=20, color=INK, zorder=2)
         axes.plot([0, top], [0, top], color=FAINT, linewidth=0.8, zorder=0)
