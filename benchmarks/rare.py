@@ -35,9 +35,7 @@ def _set() -> tuple[Workload, Case]:
 def integrated(number: int) -> tuple[float, int]:
     """The expected number of clobbered turns with the baseline, and the turns, of one replicate."""
     workload, case = _set()
-    found = conditional_replicate(workload, case, case.strategy(case.baseline), 1, number)
-    assert found is not None
-    return found
+    return conditional_replicate(workload, case, [case.strategy(case.baseline)], 1, number, kernel.simulate)[case.baseline]
 
 
 def counted(number: int) -> tuple[int, int]:

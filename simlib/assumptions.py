@@ -135,7 +135,7 @@ class Unmodelled:
         together: gaps between requests below CLOSE, as a multiple of what Poisson arrivals of that rate have.
         following: correlation of each hold with the one before, 0 if times were independent.
         drift: median hold of the second half over that of the first.
-        release: seconds for which a lock is held after its commit is seen, as inferred from the whole.
+        release: seconds for which a lock is held after its commit is seen, the mean of what the halves tell.
     """
 
     together: float

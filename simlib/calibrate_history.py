@@ -39,7 +39,8 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
     start = float(history.read[firsts].min())
     kinds = {name: firsts[history.kind[firsts] == number] for number, name in enumerate(history.kinds)}
     kinds = {name: rows for name, rows in kinds.items() if rows.size}
-    assumed = [
+    assumed = [] if history.ok.all() else ["The lock's time-out: the shortest wait that was given up."]
+    assumed += [
         "The event loop of a process: it delays nobody.",
         "Times that follow each other are independent; in the source slow ones come together now and then.",
     ]
@@ -58,6 +59,7 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
             "release": round(locking.release, 7),
             **({"lock_poll": round(max(1e-4, locking.poll), 6)} if locking.poll else {}),
             **({"mtime_tick": round(locking.tick, 5)} if locking.tick is not None else {}),
+            **({} if history.ok.all() else {"lock_timeout": _timeout(history, locking)}),
         },
         assumed=assumed,
         seen=[
@@ -65,6 +67,12 @@ def history_evidence(history: History, case: Case, source: str) -> tuple[Evidenc
             f"from a noted commit to the next lock, a commit seen {1e3 * locking.early:.3g} ms before it is noted."
         ],
     ), locking
+
+
+def _timeout(history: History, locking: Locking) -> float:
+    """The shortest wait that was given up; the time-out is up to one poll shorter."""
+    gave_up = ~history.ok
+    return round(float((history.end - locking.began_in(history))[gave_up].min()), 6)
 
 
 def calibrate_history(history: History, case: Case, source: str, name: str = "calibrated") -> Calibration:

@@ -8,11 +8,14 @@ the sessions of J being given, the probability that the turn clobbers is
     (1 - p)^|J| c(none of J) + sum over j in J of p (1 - p)^(|J| - 1) c(only j) + P(clobbers, two or more of J),
 
 where c is 0 or 1: the turn is replayed with exactly these flows in its session. The last term is left to what was drawn, so
-the estimate is unbiased, and as a rare clobber needs one such flow and hardly ever two, next to nothing is left to chance but
-the times. (Asmussen and Glynn, Stochastic Simulation, ch. V.4.)
+the estimate is unbiased; and as a *rare* clobber needs one such flow and hardly ever two, next to nothing is left to chance but
+the times. For frequent ones it is no better than counting. Where a read and another flow's commit fall on the same instant, it
+cannot be told which came first, and there is no estimate. (Asmussen and Glynn, Stochastic Simulation, ch. V.4.)
+
+A *scene* is a turn and one choice of the flows that are let into its session; it is replayed as a session of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,16 +25,18 @@ from simlib.distributions import Floats
 from simlib.estimate import Rate
 from simlib.gateway import INHERITED, OWN, READS
 from simlib.history import History
-from simlib.kernel import simulate
 from simlib.replay import replay
 from simlib.tally import turn_rows
-from simlib.traffic import Ints, draw, session_shares
+from simlib.traffic import Ints, Traffic, draw, session_shares
 from simlib.workload import Workload
 
 PIECE = 500_000
 """Rows that are replayed at a time."""
-MOST = 40
-"""With more replayed rows than this for each row of the history, it is cheaper to count."""
+MOST = 10
+"""With more replayed rows than this for each row of the history, or more overlaps, it is cheaper to count."""
+
+
+Simulate = Callable[[Workload, Case, Traffic, frozenset[str]], History]
 
 
 @dataclass(frozen=True)
@@ -50,38 +55,46 @@ class Overlaps:
     other: Ints
 
 
-def conditional_rate(workload: Workload, case: Case, strategy: Strategy, seed: int, replicates: Sequence[int]) -> Rate | None:
-    """The clobber rate of `strategy`, from the same replicates that an experiment counts.
+def conditional_rates(
+    workload: Workload, case: Case, strategies: Sequence[Strategy], seed: int, replicates: int, simulate: Simulate
+) -> dict[str, Rate]:
+    """Clobber rates from the same replicates that an experiment counts; `simulate` is the engine.
 
     Returns:
-        the rate; None where the argument does not hold (several gateways), or where so much overlaps that counting is cheaper.
+        strategy name -> its rate. Empty where the argument does not hold (several gateways, ties), or where so much overlaps
+        that counting is cheaper.
     """
-    found = []
-    for replicate in replicates:
-        one = conditional_replicate(workload, case, strategy, seed, replicate)
-        if one is None:
-            return None
+    found: list[dict[str, tuple[float, int]]] = []
+    for replicate in range(replicates if strategies else 0):
+        one = conditional_replicate(workload, case, strategies, seed, replicate, simulate)
+        if not one:
+            return {}
         found.append(one)
-    expected, turns = np.array(found, dtype=np.float64).T
-    return Rate(expected, turns)
+    counts = {strategy.name: np.array([one[strategy.name] for one in found], dtype=np.float64) for strategy in strategies}
+    return {name: Rate(*count.T) for name, count in counts.items()}
 
 
 def conditional_replicate(
-    workload: Workload, case: Case, strategy: Strategy, seed: int, replicate: int
-) -> tuple[float, int] | None:
-    """The expected number of clobbered turns of one replicate, and how many turns it has; None as above."""
+    workload: Workload, case: Case, strategies: Sequence[Strategy], seed: int, replicate: int, simulate: Simulate
+) -> dict[str, tuple[float, int]]:
+    """Strategy name -> the expected number of clobbered turns of one replicate, and how many turns it has; empty as above."""
     if workload.store.gateways > 1:
-        return None
-    history = simulate(workload, case, draw(workload, case, seed, replicate), strategy.in_lock)
-    overlaps = find_overlaps(case, history)
-    if _rows_to_replay(history, overlaps) > MOST * len(history):
-        return None
-    chances = turn_chances(case, strategy, history, overlaps, session_shares(workload))
-    return float(chances.sum()), chances.size
+        return {}
+    traffic, found = draw(workload, case, seed, replicate), {}
+    for in_lock in dict.fromkeys(strategy.in_lock for strategy in strategies):
+        history = simulate(workload, case, traffic, in_lock)
+        overlaps = find_overlaps(case, history)
+        if overlaps is None or _ties(case, history) or _rows_to_replay(history, overlaps) > MOST * len(history):
+            return {}
+        for strategy in strategies:
+            if strategy.in_lock == in_lock:
+                chances = turn_chances(case, strategy, history, overlaps, session_shares(workload))
+                found[strategy.name] = float(chances.sum()), chances.size
+    return found
 
 
-def find_overlaps(case: Case, history: History) -> Overlaps:
-    """The pairs; which there are depends on times only, and not on sessions."""
+def find_overlaps(case: Case, history: History) -> Overlaps | None:
+    """The pairs, which depend on times only, and not on sessions. None if there are more than MOST for each row."""
     flows = np.unique(history.flow[turn_rows(case, history)])
     mine = np.flatnonzero(np.isin(history.flow, flows))
     position = np.searchsorted(flows, history.flow[mine])
@@ -89,9 +102,21 @@ def find_overlaps(case: Case, history: History) -> Overlaps:
     np.minimum.at(began, position, history.read[mine])
     np.maximum.at(last, position, mine)
     start = np.searchsorted(history.end, began, side="right")
+    if np.maximum(last - start, 0).sum() > MOST * len(history):
+        return None
     of, rows = _ranges(start, last)
-    pairs = np.unique(np.stack([of, history.flow[rows]], axis=1)[history.flow[rows] != flows[of]], axis=0)
-    return Overlaps(flows, last, *pairs.T)
+    keys = int(history.flow.max(initial=0)) + 1
+    others = history.flow[rows] != flows[of]
+    of, other = np.divmod(np.unique((of * keys + history.flow[rows])[others]), keys)
+    return Overlaps(flows, last, of, other)
+
+
+def _ties(case: Case, history: History) -> bool:
+    """Whether somewhere a snapshot was read at the very instant at which another flow's write was committed."""
+    rows = np.flatnonzero(np.array([snapshot == "own" for snapshot in case.snapshots])[history.site])
+    first, last = (np.searchsorted(history.end, history.read[rows], side=side) for side in ("left", "right"))
+    met = np.minimum(first, len(history) - 1)
+    return bool(((last - first > 1) | ((last > first) & (history.flow[met] != history.flow[rows]))).any())
 
 
 def turn_chances(case: Case, strategy: Strategy, history: History, overlaps: Overlaps, shares: Floats) -> Floats:
@@ -181,12 +206,11 @@ def _stage(case: Case, history: History, scene: Ints, row: Ints, scenes: int, la
     seen = np.where(reads == OWN, np.searchsorted(history.end, history.read[row], side="right"), row)
     snapshot = np.searchsorted(key, scene * size + seen) - 1
     snapshot[(snapshot < 0) | (scene[snapshot] != scene)] = -1
-    for number, source in enumerate(case.snapshots):
-        if source in case.sites:
-            takes = np.flatnonzero(history.site[row] == number)
-            there = _same_flow(case, history, source, row[takes])
-            shown = snapshot[np.searchsorted(key, scene[takes] * size + there)]
-            snapshot[takes] = np.where(there < 0, -1, shown)
+    for number in _sources_first(case):
+        takes = np.flatnonzero(history.site[row] == number)
+        there = _same_flow(case, history, case.snapshots[number], row[takes])
+        shown = snapshot[np.searchsorted(key, scene[takes] * size + there)]
+        snapshot[takes] = np.where(there < 0, -1, shown)
     columns = ("flow", "kind", "site", "gateway", "read", "queued", "lock", "end", "ok", "request")
     return replace(
         history,
@@ -196,6 +220,16 @@ def _stage(case: Case, history: History, scene: Ints, row: Ints, scenes: int, la
         session_names=tuple(map(str, range(scenes))),
         **{name: getattr(history, name)[row] for name in columns},
     )
+
+
+def _sources_first(case: Case) -> list[int]:
+    """The sites that inherit their snapshot, each after the one that it inherits from."""
+
+    def depth(number: int) -> int:
+        source = case.snapshots[number]
+        return 1 + depth(case.sites.index(source)) if source in case.sites else 0
+
+    return sorted((number for number in range(len(case.sites)) if depth(number)), key=depth)
 
 
 def _same_flow(case: Case, history: History, site: str, rows: Ints) -> Ints:

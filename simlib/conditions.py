@@ -15,8 +15,8 @@ class Condition:
         low, high: the 95 % prediction interval, the observation's own noise included.
         n: how many turns, writes or transactions were observed.
         variance: the observation's own sampling variance.
-        driven: what the model says when it is given the very arrivals and times that were observed (None: not tried). Sampling
-            is no excuse for what it is off by; its mechanics are.
+        driven: what the model says when it is given the very arrivals and times that were observed (None: not tried); how the
+            lock works is inferred from the rest of the source.
     """
 
     source: str
@@ -69,7 +69,9 @@ class Validation:
 
     @property
     def coverage(self) -> float:
-        """Share of all figures that are inside their prediction interval."""
+        """Share of all figures that are inside their prediction interval; NaN without any figure."""
+        if not self.figures:
+            return float("nan")
         return float(np.mean([figure.inside for figure in self.figures]))
 
 
@@ -79,10 +81,10 @@ def validation_json(validation: Validation) -> dict[str, Any]:
     def row(condition: Condition) -> dict[str, Any]:
         return {name: value for name, value in asdict(condition).items() if name != "variance"}
 
+    headline = set(map(id, validation.conditions))
+    summary = {name: getattr(validation, name) for name in ("rmse", "coverage", "driven_rmse")}
     return {
         "conditions": [row(condition) for condition in validation.conditions],
-        "figures": [row(figure) for figure in validation.figures if figure not in validation.conditions],
-        "rmse": validation.rmse,
-        "coverage": validation.coverage,
-        "driven_rmse": validation.driven_rmse if np.isfinite(validation.driven_rmse) else None,
+        "figures": [row(figure) for figure in validation.figures if id(figure) not in headline],
+        **{name: value if np.isfinite(value) else None for name, value in summary.items()},
     }

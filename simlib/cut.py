@@ -19,6 +19,8 @@ SHORT = 0.1
 def pieces(history: History) -> Ints:
     """(n,) the piece that each row is in; pieces have equally many rows."""
     size = len(history)
+    if not size:
+        return np.empty(0, dtype=np.int64)
     flow, of = np.unique(history.flow, return_inverse=True)
     began, ended, kind = np.full(flow.size, np.inf), np.full(flow.size, -np.inf), np.empty(flow.size, dtype=np.int64)
     np.minimum.at(began, of, history.read)
@@ -30,7 +32,7 @@ def pieces(history: History) -> Ints:
 
 
 def glued(history: History, rows: Ints) -> History:
-    """These rows (ascending) for themselves, the time between them cut out.
+    """These rows (ascending) for themselves, the time between them cut out. Something must have been committed.
 
     A snapshot shows the newest commit that is still there of those that it could see. What was committed before the first of
     them counts as there from the start.
@@ -38,8 +40,10 @@ def glued(history: History, rows: Ints) -> History:
     size = len(history) + 1
     starts = np.flatnonzero(np.diff(rows, prepend=-2) > 1)
     stops = np.append(starts[1:], rows.size) - 1
-    begins = np.where(rows[starts] > 0, history.end[rows[starts] - 1], 0.0)
-    lengths = history.end[rows[stops]] - begins
+    # A row that gave up may have ended while the lock was held: what counts is who had it before.
+    committed = np.maximum.accumulate(np.where(history.ok, history.end, 0.0))
+    begins = np.where(rows[starts] > 0, committed[rows[starts] - 1], 0.0)
+    lengths = committed[rows[stops]] - begins
     cut_out = np.repeat(begins - np.concatenate([[0.0], np.cumsum(lengths)[:-1]]), stops - starts + 1)
     commits = np.flatnonzero(history.ok[rows])
     commits = commits[np.lexsort((commits, history.session[rows[commits]]))]

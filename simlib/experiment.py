@@ -15,7 +15,7 @@ import numpy as np
 
 from simlib import gateway, kernel
 from simlib.case import Case
-from simlib.conditional import conditional_rate
+from simlib.conditional import conditional_rates
 from simlib.errors import InputError, RunError, allowed
 from simlib.estimate import Rate
 from simlib.history import History, same
@@ -32,6 +32,8 @@ WORTH_A_POOL = {"compiled": 10_000_000, "simpy": 300_000}
 """Transactions below which starting further processes takes longer than it saves."""
 FEW = 50
 """Clobbered turns; a rate that was counted from fewer is known to no better than 28 %."""
+RARE = 0.01
+"""More frequent clobbers are always counted, however short the run."""
 LARGEST_BLOCK = 64
 """Replicates that a process simulates before it reports: enough to make reporting cheap."""
 
@@ -131,13 +133,18 @@ def run(
 
 
 def _conditional(result: Result) -> dict[str, Rate]:
-    """The rates of strategies that clobbered fewer than FEW turns, without those that conditional Monte Carlo cannot tell."""
-    found = {
-        name: conditional_rate(result.workload, result.case, result.case.strategy(name), result.seed, range(result.replicates))
-        for name in result.strategies
-        if result.clobber_rate(name).totals.sum() < FEW
+    """The rates of strategies that clobber too rarely to be counted well, where conditional Monte Carlo tells more."""
+    counted = {name: result.clobber_rate(name) for name in result.strategies}
+    rare = [name for name, rate in counted.items() if rate.totals.sum() < FEW and rate.estimate < RARE]
+    strategies = [result.case.strategy(name) for name in rare]
+    found = conditional_rates(result.workload, result.case, strategies, result.seed, result.replicates, ENGINES[result.engine])
+    return {
+        name: rate
+        for name, rate in found.items()
+        if np.count_nonzero(rate.totals) > 1
+        and rate.estimate < RARE
+        and 0 < rate.standard_error < (counted[name].standard_error or np.inf)
     }
-    return {name: rate for name, rate in found.items() if rate and rate.estimate > 0}
 
 
 def _parts(task: Callable[[int], Totals], count: int, jobs: int) -> Iterator[Totals]:

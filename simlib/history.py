@@ -120,8 +120,11 @@ _COLUMNS = ("flow", "kind", "site", "session", "gateway", "read", "queued", "loc
 _NAMES = ("fields", "request_keys", "sites", "kinds", "session_names")
 
 
-def write_parquet(history: History, path: Path) -> None:
-    """Write the history as one Parquet file: a row a transaction, names and initial entries in the schema's metadata."""
+def write_parquet(history: History, path: Path, rule: str | None = None) -> None:
+    """Write the history as one Parquet file: a row a transaction, names and initial entries in the schema's metadata.
+
+    `rule` is the strategy that was really at work, if there was one.
+    """
     table = pa.table(
         {name: getattr(history, name) for name in _COLUMNS}
         | {f"request.{key}": history.request[:, number] for number, key in enumerate(history.request_keys)}
@@ -130,6 +133,7 @@ def write_parquet(history: History, path: Path) -> None:
         "format": FORMAT,
         "values": dict(history.values.names),
         "initial": history.initial.tolist(),
+        "rule": rule,
     }
     with replacing(path) as temporary:
         pq.write_table(table.replace_schema_metadata({"simlib": json.dumps(about)}), temporary)
@@ -163,6 +167,12 @@ def read_parquet(path: Path) -> History:
             {domain: tuple(value) if isinstance(value, list) else value for domain, value in about["values"].items()}
         ),
     )
+
+
+def parquet_rule(path: Path) -> str | None:
+    """The strategy that was at work in the history of a Parquet file; None if it does not say."""
+    rule = json.loads((pq.read_schema(path).metadata or {}).get(b"simlib", b"{}")).get("rule")
+    return rule if isinstance(rule, str) else None
 
 
 def same(one: History, other: History) -> bool:

@@ -149,7 +149,8 @@ def _run(
     times, orders, events, size = np.empty(flows), np.empty(flows, np.int64), np.empty(flows, np.int64), 0
     inserted = 0
     while True:
-        writer_first = writes_at < arrival or (writes_at == arrival and writes_order < arrival_order)
+        # Infinite is what is not scheduled.
+        writer_first = writes_at < arrival or (writes_at == arrival < np.inf and writes_order < arrival_order)
         now, order = (writes_at, writes_order) if writer_first else (arrival, arrival_order)
         if size and (times[0] < now or (times[0] == now and orders[0] < order)):
             now = times[0]

@@ -101,15 +101,19 @@ def _last_end_of_own_gateway(history: History) -> Floats:
 
 
 def _poll(history: History, began: Floats, found_taken: Bools, free: float) -> float | None:
-    """The wait of those who found the lock with another process, and nobody before them in their own."""
-    return float(np.median((history.lock - began)[found_taken])) - free if found_taken.sum() >= FEW else None
+    """The shortest usual wait of those who found the lock with another process, and nobody before them in their own.
+
+    Not the median: where the lock is held for long, most need more than one try.
+    """
+    return float(np.quantile((history.lock - began)[found_taken], 0.1)) - free if found_taken.sum() >= FEW else None
 
 
 def _free_for_others(history: History, began: Floats, first_in_line: Bools, poll: float) -> float | None:
     """From a noted commit until another process that asks then finds the lock free; may be negative. None: too few asked."""
     commits, asks = np.flatnonzero(history.ok), np.flatnonzero(first_in_line)
-    holder = commits[np.maximum(np.searchsorted(history.lock[commits], began[asks], side="right") - 1, 0)]
-    other = (history.gateway[holder] != history.gateway[asks]) & (history.lock[holder] <= began[asks])
+    # Who had the lock last before somebody asked: not the asker, who may get it in the same instant.
+    holder = commits[np.maximum(np.searchsorted(history.lock[commits], began[asks]) - 1, 0)]
+    other = (history.gateway[holder] != history.gateway[asks]) & (history.lock[holder] < began[asks])
     after = (began[asks] - history.end[holder])[other]
     polled = (history.lock - began)[asks][other] > poll / 2
     return _threshold(after, polled) if polled.sum() >= ENOUGH else None
@@ -148,7 +152,7 @@ def _tick(history: History, own: Bools) -> float | None:
         loads = np.sort(history.read[own & (history.gateway == gateway)])
         loaded = np.searchsorted(loads, history.end[newest]) > np.searchsorted(loads, history.end[one_before])
         knew |= loaded & (history.gateway[reads] == gateway)
-    gaps = (history.end[newest] - history.end[one_before])[knew]
+    gaps = np.maximum((history.end[newest] - history.end[one_before])[knew], 1e-9)
     behind = int((history.snapshot[reads] < newest)[knew].sum())
 
     def expected(tick: float) -> float:
@@ -156,6 +160,8 @@ def _tick(history: History, own: Bools) -> float | None:
 
     if max(behind, expected(Store().mtime_tick)) < FEW:
         return None
+    if not behind:
+        return 0.0
     return (
         float(optimize.brentq(lambda tick: expected(tick) - behind, 1e-9, COARSEST))
         if behind < expected(COARSEST)
@@ -164,12 +170,15 @@ def _tick(history: History, own: Bools) -> float | None:
 
 
 def _threshold(values: Floats, below: Bools) -> float:
-    """The threshold with which most agree that `values` are below it where `below` says so; -inf where none of them is."""
+    """The threshold with which most agree that `values` are below it where `below` says so; -inf where none of them is.
+
+    Of several that are equally good, the middle of the lowest.
+    """
     order = np.argsort(values)
     values, below = values[order], below[order]
     # wrong[i]: how many disagree if the first i values are below.
     wrong = np.concatenate([[0], np.cumsum(~below)]) + np.concatenate([np.cumsum(below[::-1])[::-1], [0]])
-    best = np.flatnonzero(wrong == wrong.min())
-    if best[0] == 0:
+    best = int(np.argmin(wrong))
+    if best == 0:
         return -np.inf
-    return float((values[best[0] - 1] + values[min(best[-1], values.size - 1)]) / 2)
+    return float((values[best - 1] + values[min(best, values.size - 1)]) / 2)

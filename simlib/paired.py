@@ -186,7 +186,7 @@ def _wanted(rule: _Flat, field: int) -> int:
     asked = [divmod(source, BANK) for source in rule.value if source != itself]
     if rule.when == REQUESTED:
         asked = asked[:1]
-    elif itself not in rule.value or any(bank not in (REQUEST, EFFECTIVE_FRESH) for bank, _ in asked):
+    elif rule.value[-1:] != (itself,) or any(bank not in (REQUEST, EFFECTIVE_FRESH) for bank, _ in asked):
         return ALWAYS
     return _union([1 << key % SET_BITS for _, key in asked])
 

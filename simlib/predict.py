@@ -19,8 +19,10 @@ from simlib.case import Case, Strategy
 from simlib.conditions import Condition
 from simlib.cut import glued, pieces
 from simlib.distributions import Floats
+from simlib.errors import InputError
 from simlib.history import Bools, History
 from simlib.kernel import simulate
+from simlib.locking import ENOUGH
 from simlib.observed import Count, tally
 from simlib.replay import Outcomes, replay
 from simlib.resample import Part, drawn_rows, make_part, repeated, resampled
@@ -30,8 +32,8 @@ from simlib.workload import Workload
 LEVEL = 0.95
 REPLICATES = 39
 """With so many, the least and the greatest of them are a distribution-free 95 % prediction interval."""
-BLOCKS = 20
-"""Pieces of time from which an observation's own sampling variance is estimated."""
+GROUPS = 20
+"""Of the rows of a half; an observation's own sampling variance is estimated from how they differ."""
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -51,7 +53,7 @@ class Half:
         name: of the source, and which half.
         case, strategies: those with the timing of the strategy that was at work, which is named by `rule`.
         observed: what it shows.
-        blocks: what each of BLOCKS pieces of it shows.
+        groups: what each of GROUPS successive groups of its rows shows.
         driven: what the model shows of it when it is given the history's own arrivals and times.
         entries: as they stand when it begins, for each strategy.
         duration: seconds.
@@ -63,7 +65,7 @@ class Half:
     rule: str
     strategies: tuple[Strategy, ...]
     observed: Shown
-    blocks: tuple[dict[tuple[str, str], Count], ...]
+    groups: tuple[dict[tuple[str, str], Count], ...]
     driven: Shown
     entries: tuple[Codes, ...]
     duration: float
@@ -106,9 +108,12 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
     at_work = case.strategy(rule or case.baseline)
     strategies = tuple(strategy for strategy in case.strategies.values() if strategy.in_lock == at_work.in_lock)
     outcomes = [replay(case, strategy, history) for strategy in strategies]
-    rows = [np.flatnonzero(pieces(history) % 2 == parity) for parity in (0, 1)]
+    piece = pieces(history)
+    rows = [np.flatnonzero(piece % 2 == parity) for parity in (0, 1)]
+    if any(history.ok[kept].sum() < ENOUGH for kept in rows):
+        raise InputError(f"{source}: {history.ok.sum()} commits; each half needs at least {ENOUGH}")
     parts = [make_part(glued(history, kept), case, source) for kept in rows]
-    again = _repeat(history, case, source, strategies)
+    whole = make_part(history, case, source)
     found = []
     for name, kept, own, others in zip(("odd half", "even half"), rows, parts, parts[::-1], strict=True):
         counted = _chosen(kept, history)
@@ -120,8 +125,8 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
                 rule=at_work.name,
                 strategies=strategies,
                 observed=Shown(tally(case, outcomes, counted), waits),
-                blocks=tuple(tally(case, outcomes, _chosen(block, history)) for block in np.array_split(kept, BLOCKS)),
-                driven=again.shown(counted),
+                groups=tuple(tally(case, outcomes, _chosen(some, history)) for some in np.array_split(kept, GROUPS)),
+                driven=_driven(whole, others, case, strategies, counted),
                 entries=tuple(_standing(outcome, kept[0]) for outcome in outcomes),
                 duration=float(np.ptp(own.history.read)),
                 others=others,
@@ -130,28 +135,20 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
     return found
 
 
-@dataclass(frozen=True)
-class _Again:
-    """The model's run of a whole history's own arrivals and times: its replays, waits, and the row that each of its rows is."""
+def _driven(whole: Part, others: Part, case: Case, strategies: Sequence[Strategy], counted: Bools) -> Shown:
+    """What the model shows of the `counted` rows when it is given the whole history's own arrivals and times.
 
-    case: Case
-    outcomes: Sequence[Outcomes]
-    waits: Floats
-    row: Ints
-
-    def shown(self, counted: Bools) -> Shown:
-        """What it shows of these rows of the history."""
-        here = counted[self.row] & self.outcomes[0].history.ok
-        return Shown(tally(self.case, self.outcomes, here), self.waits[here])
-
-
-def _repeat(history: History, case: Case, source: str, strategies: Sequence[Strategy]) -> _Again:
-    part = make_part(history, case, source)
-    workload, traffic, acquire, rows = repeated(part, case)
-    timeline = replace(simulate(workload, case, traffic, strategies[0].in_lock), values=history.values)
+    How the lock and the caches work (when a commit is seen, how long the lock is held after it, how it is polled) is not taken
+    from these rows, but from the other half.
+    """
+    evidence = replace(whole.evidence, store={**others.evidence.store, "gateways": whole.evidence.store["gateways"]})
+    locking = replace(whole.locking, early=others.locking.early)
+    workload, traffic, acquire, rows = repeated(replace(whole, evidence=evidence, locking=locking), case)
+    timeline = replace(simulate(workload, case, traffic, strategies[0].in_lock), values=whole.history.values)
     step = drawn_rows(timeline, traffic)
-    waits = timeline.lock - part.locking.began_in(timeline) + acquire[step]
-    return _Again(case, [replay(case, strategy, timeline) for strategy in strategies], waits, rows[step])
+    here = counted[rows[step]] & timeline.ok
+    waits = timeline.lock - locking.began_in(timeline) + acquire[step]
+    return Shown(tally(case, [replay(case, strategy, timeline) for strategy in strategies], here), waits[here])
 
 
 def _chosen(rows: Ints, history: History) -> Bools:
@@ -217,11 +214,11 @@ def _rates(half: Half, runs: Sequence[Shown]) -> list[Condition]:
     conditions = []
     for (rule, figure), (count, n) in half.observed.counts.items():
         hits, trials = np.array([run.counts[rule, figure] for run in runs], dtype=np.float64).T
-        if not n or (not hits.any() and not count):
+        if not n or (not hits.any() and not count and figure != "clobber_rate"):
             continue  # nothing to predict: no such write, in the recording or in the model
         rate = float(hits.sum() / trials.sum())
         low, high = _count_interval(rate * n, float((hits / trials).var(ddof=1)) * n**2, hits.size)
-        variance = _ratio_variance(np.array([block[rule, figure] for block in half.blocks], dtype=np.float64))
+        variance = _ratio_variance(np.array([group[rule, figure] for group in half.groups], dtype=np.float64))
         same, of = half.driven.counts[rule, figure]
         conditions.append(
             Condition(
@@ -242,9 +239,9 @@ def _count_interval(mean: float, variance: float, replicates: int) -> tuple[floa
     return float(low), float(high)
 
 
-def _ratio_variance(blocks: Floats) -> float:
-    """Sampling variance of sum(hits) / sum(trials) from (blocks, 2), blocks being independent (the ratio estimator's)."""
-    hits, trials = blocks.T
+def _ratio_variance(groups: Floats) -> float:
+    """Sampling variance of sum(hits) / sum(trials) from (groups, 2), groups being independent (the ratio estimator's)."""
+    hits, trials = groups.T
     if not trials.sum():
         return 0.0
     residuals = hits - trials * hits.sum() / trials.sum()

@@ -11,6 +11,7 @@ import pandas as pd
 
 from simlib.case import Case
 from simlib.distributions import Floats
+from simlib.errors import InputError
 from simlib.files import replacing, validated
 from simlib.history import write_parquet
 from simlib.replay import replay
@@ -88,11 +89,17 @@ def run_grid(
         InputError, RunError: as `run_testbed`.
     """
     rows: list[dict[str, Any]] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot make this folder: {error.strerror}; allowed: a folder that can be written"
+        ) from None
     for number, condition in enumerate(conditions):
         run = run_testbed(
             condition.workload(workload), case, condition.strategy, condition.store, seconds, seed + number, entry_bytes
         )
-        write_parquet(run.history, folder / f"{condition}.parquet")
+        write_parquet(run.history, folder / f"{condition}.parquet", run.strategy)
         given = {"seconds": seconds, "seed": seed + number, "entry_bytes": entry_bytes}
         rows.append({**asdict(condition), "file": f"{condition}.parquet", **given, **summary(run)})
         with replacing(folder / "summary.csv") as temporary:

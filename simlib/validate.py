@@ -7,7 +7,7 @@ from simlib.calibrate_source import find_source, kind_of
 from simlib.case import Case
 from simlib.conditions import Condition, Validation
 from simlib.errors import InputError
-from simlib.history import History, read_parquet
+from simlib.history import History, parquet_rule, read_parquet
 from simlib.predict import REPLICATES, predict
 from simlib.races import validate_races
 from simlib.recording import read_recording
@@ -45,7 +45,7 @@ def read_observed(path: Path, case: Case) -> tuple[str, History, str | None]:
     kind = kind_of(path)
     name = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".parquet")
     if kind == "history":
-        return name, read_parquet(path), None
+        return name, read_parquet(path), parquet_rule(path)
     if kind == "recording":
         recording = read_recording(path, case)
         return name, recording.history, recording.rule

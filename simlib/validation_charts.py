@@ -53,7 +53,7 @@ def driven(conditions: Sequence[Condition]) -> Figure:
     bias = float((modelled - observed).mean()) if rows else float("nan")
     finding = (
         f"Given the very arrivals and times that were observed, the model is off by {error * 100:.2f} percentage points (root "
-        f"mean square over {len(rows)} clobber rates; {bias:+.2f} on average). Nothing is taken off: there is hardly any noise."
+        f"mean square over {len(rows)} clobber rates; {bias:+.2f} on average). Nothing is taken off."
         if rows
         else "No store recording was given."
     )

@@ -1,5 +1,6 @@
 """The tables of the validation report: how good predictions are, and lines of numbers as people read them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ GOAL_RMSE, GOAL_COVERAGE = 0.002, 0.9
 SMALL_PRINT = (
     "Error: root mean square of predicted less observed rates, weighted by turns; noise: what the observations' own sampling "
     "variance alone would make of it; error, noise off: what is left; could hide: what the remaining error may be at most "
-    "without standing out of that noise (one-sided 95 %, counting each half of a timeline once). Inside: of all figures."
+    "without standing out of that noise (one-sided 95 %, counting each half of a timeline once). Inside: of all figures, which "
+    "are no independent evidence: one lost write shows in several fields and strategies."
 )
 """What the columns of a `Score` mean."""
 
@@ -42,12 +44,15 @@ class Score:
         """The score of figures that come from so many independent timelines."""
         validation = Validation(tuple(figures))
         rows = validation.conditions
+        inside = sum(figure.inside for figure in figures)
+        if not rows:
+            nan = float("nan")
+            return cls(nan, nan, nan, nan, inside, len(figures))
         weights = [row.n for row in rows]
         raw = float(np.average([(row.predicted - row.observed) ** 2 for row in rows], weights=weights))
         noise = float(np.average([row.variance for row in rows], weights=weights))
         # A mean of squares of k normal errors has the variance 2 noise² / k.
         hidden = max(0.0, raw - noise) + 1.645 * noise * np.sqrt(2 / timelines)
-        inside = sum(figure.inside for figure in figures)
         return cls(np.sqrt(raw), np.sqrt(noise), validation.rmse, float(np.sqrt(hidden)), inside, len(figures))
 
     def row(self, what: str) -> dict[str, str]:
@@ -59,12 +64,17 @@ class Score:
             "error, noise off": pp(self.error),
             "could hide": pp(self.hidden),
             "inside": f"{self.inside} of {self.figures}",
-            "share inside": percent(self.inside / self.figures),
+            "share inside": self._share_inside(),
         }
+
+    def _share_inside(self) -> str:
+        return percent(self.inside / self.figures if self.figures else math.nan)
 
     def sentence(self, what: str) -> str:
         """What it shows and does not."""
-        covered = f"{percent(self.inside / self.figures)} of {self.figures} figures are inside their 95 % interval"
+        covered = f"{self._share_inside()} of {self.figures} figures are inside their 95 % interval"
+        if math.isnan(self.error):
+            return f"**{what.capitalize()}**: no agent turn, so there is no clobber rate to compare; {covered}."
         enough = "" if self.inside >= GOAL_COVERAGE * self.figures else f", fewer than the {percent(GOAL_COVERAGE)} aimed at"
         text = f"**{what.capitalize()}**: the predicted rates are off by {pp(self.error)} once sampling noise is taken off; "
         text += f"{covered}{enough}."
@@ -84,14 +94,14 @@ def driven_sentence(what: str, figures: Sequence[Condition]) -> list[str]:
     if not np.isfinite(error):
         return []
     return [
-        f"**{what.capitalize()}, mechanics alone**: given the very arrivals and times that were observed, which leaves hardly "
-        f"any sampling noise, the model's clobber rates are off by {pp(error)}."
+        f"**{what.capitalize()}, mechanics alone**: given the very arrivals and times that were observed, and how the lock "
+        f"works as the other half tells it, the model's clobber rates are off by {pp(error)}. Nothing is taken off."
     ]
 
 
-def grid_row(half: str, measured: str, answers: Mapping[str, Answer | None]) -> dict[str, str]:
+def grid_row(half: str, answers: Mapping[str, Answer | None]) -> dict[str, str]:
     """Who answers what, on one line; n/a where somebody has no answer."""
-    row = {"half": half, "measured": measured}
+    row = {"half": half.removeprefix("store-").removesuffix(" half")}
     for title, number, form in (
         ("clobber rate", 0, percent),
         ("stale", 1, percent),
@@ -108,7 +118,7 @@ def assumed_row(half: str, what: str, answer: Answer, predicted: Answer) -> dict
     """An answer, and in brackets how far it is from the prediction."""
     titles = ("clobber rate", "stale snapshots", "wait p50", "wait p99")
     cells = [
-        f"{form(value)} ({100 * (value / base - 1):+.0f} %)" if base and answer is not predicted else form(value)
+        f"{form(value)} ({change(value / base)})" if base and answer is not predicted else form(value)
         for value, base, form in zip(_numbers(answer), _numbers(predicted), (percent, percent, _ms, _ms), strict=True)
     ]
     return {"half": half, "assumed": what, **dict(zip(titles, cells, strict=True))}
@@ -122,9 +132,15 @@ def bias_row(figure: str, rows: Sequence[Condition]) -> dict[str, str]:
         "figure": figure,
         "observed, mean": form(observed),
         "predicted, mean": form(predicted),
-        "off": f"{100 * (predicted / observed - 1):+.1f} %" if observed else "n/a",
+        "off": change(predicted / observed, 1) if observed else "n/a",
         "inside": f"{sum(row.inside for row in rows)} of {len(rows)}",
     }
+
+
+def change(ratio: float, digits: int = 0) -> str:
+    """A ratio as a change in percent, with a true minus; no change has no sign."""
+    text = f"{100 * (ratio - 1):+.{digits}f} %"
+    return text.replace("-", "−") if any(digit in text for digit in "123456789") else text[1:]
 
 
 def edges(windows: Windows | None) -> tuple[str, str]:
@@ -139,7 +155,7 @@ def _edge(edge: Edge) -> str:
 
 def pp(share: float) -> str:
     """An error in percentage points, two digits after the point."""
-    return f"{100 * share:.2f} pp"
+    return "n/a" if math.isnan(share) else f"{100 * share:.2f} pp"
 
 
 def _numbers(answer: Answer) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from simlib.case import load_case
-from simlib.conditional import conditional_rate, find_overlaps, turn_chances
+from simlib.conditional import conditional_rates, find_overlaps, turn_chances
 from simlib.experiment import run
 from simlib.kernel import simulate
 from simlib.replay import replay
@@ -37,12 +37,13 @@ def test_the_mean_over_all_sessions_against_that_of_the_plain_estimate(name: str
     traffic = next(
         one
         for one in drawn
-        if one.kind.size == 6 and find_overlaps(CASE, simulate(workload, CASE, one, rules.in_lock)).of.size >= 4
+        if one.kind.size == 6 and find_overlaps(CASE, simulate(workload, CASE, one, rules.in_lock)).of.size >= 4  # type: ignore[union-attr]
     )
     plain = conditional = 0.0
     for sessions in itertools.product(range(3), repeat=6):
         history = simulate(workload, CASE, replace(traffic, session=np.array(sessions)), rules.in_lock)
         overlaps = find_overlaps(CASE, history)
+        assert overlaps is not None
         weight = SHARES[list(sessions)].prod()
         outcomes = replay(CASE, rules, history)
         plain += weight * tally(CASE, outcomes, replay(CASE, CASE.reference, history)).clobbered_turns
@@ -51,22 +52,45 @@ def test_the_mean_over_all_sessions_against_that_of_the_plain_estimate(name: str
     assert (plain > 0.01) == (strategy != "all-sites")
 
 
-@pytest.mark.parametrize("sessions", [["sessions.count=100"], ["sessions.count=400", "sessions.popularity=zipf"]])
+@pytest.mark.parametrize(
+    "sessions", [["sessions.count=100"], ["sessions.count=400", "sessions.popularity=zipf", "sessions.exponent=0.5"]]
+)
 def test_the_rate_and_its_precision_against_counting_the_same_replicates(sessions: list[str]) -> None:
     workload = load_workload("handler-only", ["duration=30", *sessions])
-    found = conditional_rate(workload, CASE, CASE.strategy("after-19328"), 1, range(40))
+    found = conditional_rates(workload, CASE, [CASE.strategy("after-19328")], 1, 40, simulate)["after-19328"]
     counted = run(workload, CASE, ["after-19328"], seed=1, replicates=40, jobs=1).clobber_rate("after-19328")
-    assert found is not None
     assert np.array_equal(found.exposures, counted.exposures)
     paired = (found.totals - counted.totals) / counted.exposures.sum()
     assert abs(paired.sum()) < 4 * paired.std(ddof=1) * np.sqrt(paired.size)
     assert found.standard_error < counted.standard_error
 
 
-def test_several_gateways_and_crowds_are_left_to_counting() -> None:
-    strategy = CASE.strategy("after-19328")
-    assert conditional_rate(load_workload("multi-process", ["duration=20"]), CASE, strategy, 1, range(1)) is None
-    assert conditional_rate(load_workload("busy-team", ["duration=600"]), CASE, strategy, 1, range(1)) is None
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("multi-process", ["duration=20"]),  # several caches
+        ("busy-team", ["duration=600"]),  # runs overlap with everything
+        (
+            "handler-only",  # reads and commits on one grid of times
+            [
+                "traffic.turn.arrivals={kind: recorded, times: [1, 3]}",
+                "traffic.patch.arrivals={kind: recorded, times: [0.5, 2.5, 3]}",
+                "traffic.inbound.arrivals={kind: recorded, times: [1.5]}",
+                "times.handler={prepare: 1, hold: 0.25}",
+                "times.patch={prepare: 0, hold: 0.5}",
+                "times.inbound={prepare: 0, hold: 0.5}",
+            ],
+        ),
+    ],
+)
+def test_several_gateways_crowds_and_ties_are_left_to_counting(name: str, settings: list[str]) -> None:
+    workload = load_workload(name, settings)
+    assert not conditional_rates(workload, CASE, [CASE.strategy("after-19328")], 1, 1, simulate)
+
+
+def test_a_short_run_is_not_made_certain() -> None:
+    few = load_workload("handler-only", ["sessions.count=2", "duration=0.06"])
+    assert not run(few, CASE, replicates=3, jobs=1).conditional
 
 
 def test_a_run_uses_it_where_too_few_clobbers_were_seen_and_nowhere_else() -> None:

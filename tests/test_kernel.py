@@ -82,6 +82,16 @@ def test_ties_and_zero_delays_against_simpy(workload: Workload, seed: int, in_lo
     both(workload, on_a_grid(draw(workload, CASE, seed, 0), tick), in_lock)
 
 
+def test_the_last_arrival_gives_up_against_simpy() -> None:
+    recorded = {"patch": "[0]", "inbound": "[0.6]"}
+    settings = [f"traffic.{kind}.arrivals={{kind: recorded, times: {times}}}" for kind, times in recorded.items()]
+    settings += ["traffic.patch.gateways=[0]", "traffic.inbound.gateways=[1]", "traffic.turn.rate=0"]
+    settings += ["store.gateways=2", "store.lock_timeout=1", "times.patch.hold=5", "times.patch.prepare=0"]
+    workload = load_workload("handler-only", settings)
+    history = both(workload, draw(workload, CASE, 1, 0))
+    assert history.ok.tolist() == [False, True]
+
+
 @pytest.mark.parametrize("tick", [0.0, 1e-9, 0.01, 5.0])
 @pytest.mark.parametrize("ttl", [0.0, 0.05, 45.0])
 def test_caches_of_three_gateways_against_simpy(tick: float, ttl: float) -> None:

@@ -78,6 +78,9 @@ def validate(
             for row in validation.conditions
         ]
     )
+    if not validation.conditions:
+        print("there is no clobber rate to compare: nothing is an agent turn")
+        return
     print(f"RMSE {percent(validation.rmse)} with the observations' own sampling variance taken off")
     if math.isfinite(validation.driven_rmse):
         print(f"RMSE {percent(validation.driven_rmse)} given the very arrivals and times that were observed, nothing taken off")
@@ -96,7 +99,7 @@ def _validation_report(sources: list[str], case: str, replicates: int, seed: int
 
 def testbed(
     workload: Workload,
-    store: Annotated[str, typer.Option(help="file (JSON, lock file, cache, rename) or sqlite (WAL).")] = "file",
+    store: Annotated[str, typer.Option(help="file (JSON, lock file, cache, rename; the default) or sqlite (WAL).")] = "",
     strategy: Annotated[str, typer.Option(metavar="NAME", help="What really writes; else the baseline.")] = "",
     seconds: Annotated[float, typer.Option(help="Of arrivals.")] = 10.0,
     seed: Seed = 1,
@@ -117,6 +120,7 @@ def testbed(
 ) -> None:
     """Run the workload on a real store with real processes, and check that replay gives what it holds in the end."""
     from simlib.case import load_case
+    from simlib.errors import InputError
     from simlib.history import write_parquet
     from simlib.page import milliseconds
     from simlib.testbed import run_testbed
@@ -126,7 +130,11 @@ def testbed(
 
     model = load_workload(workload, overrides)
     compiled = load_case(case or model.case)
+    if out and not out.name.endswith((".parquet", ".jsonl.gz")):
+        raise InputError(f"{out}: what form is that? allowed: NAME.parquet, NAME.jsonl.gz")
     if grid:
+        if store or out:
+            raise InputError("--grid runs both stores and names its files; leave out --store and --out")
         conditions = standard_grid(strategy or compiled.baseline)
         with progress_bar("conditions", len(conditions)) as step:
             table = run_grid(model, compiled, conditions, grid, seconds, seed, entry_bytes, step)
@@ -136,11 +144,11 @@ def testbed(
         else:
             print("\n".join(paths))
         return
-    run = run_testbed(model, compiled, strategy or compiled.baseline, store, seconds, seed, entry_bytes)
+    run = run_testbed(model, compiled, strategy or compiled.baseline, store or "file", seconds, seed, entry_bytes)
     if out and out.name.endswith(".jsonl.gz"):
         write_recording(run, out)
     elif out:
-        write_parquet(run.history, out)
+        write_parquet(run.history, out, run.strategy)
     figures = summary(run)
     if as_json:
         print_json({name: value if math.isfinite(value) else None for name, value in figures.items()})
