@@ -73,6 +73,25 @@ def test_the_mtimes_tick_is_found_again_in_a_run_of_the_model(tick: float) -> No
     assert found == pytest.approx(tick, rel=0.2, abs=1e-6)
 
 
+@pytest.mark.parametrize("hold", [0.005, 0.025])
+def test_how_processes_share_the_lock_is_found_again_in_a_run_of_the_model(hold: float) -> None:
+    settings = ["duration=60", "store.gateways=2", f"times.handler.hold={hold}"]
+    workload = load_workload("handler-only", settings)
+    locking = find_locking(simulate(workload, CASE, draw(workload, CASE, 3, 0)), CASE)
+    assert locking.release == pytest.approx(0.0, abs=1e-3)
+    assert locking.poll == pytest.approx(workload.store.lock_poll, rel=0.02)
+
+
+def test_a_time_out_is_found_again_to_within_a_poll() -> None:
+    settings = ["duration=60", "store.gateways=2", "store.lock_timeout=0.05", "times.handler.hold=0.025"]
+    workload = load_workload("handler-only", settings)
+    history = simulate(workload, CASE, draw(workload, CASE, 3, 0))
+    assert not history.ok.all()
+    found = calibrate_history(history, CASE, "model")
+    assert 0.05 <= found.workload.store.lock_timeout <= 0.05 + 2 * workload.store.lock_poll
+    assert any("time-out" in line for line in found.assumed)
+
+
 def test_one_process_says_nothing_of_the_mtime() -> None:
     workload = load_workload("handler-only", ["duration=30"])
     assert find_locking(simulate(workload, CASE, draw(workload, CASE, 3, 0)), CASE).tick is None

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from simlib.case import load_case
 from simlib.conditions import Validation, validation_json
 from simlib.cut import glued, pieces
+from simlib.errors import InputError
 from simlib.files import DATA
 from simlib.gateway import simulate
+from simlib.history import write_parquet
 from simlib.observed import tally
 from simlib.predict import halves, predict
 from simlib.races import BUILDS, fit_windows, race, race_workload, read_trials, validate_races
@@ -78,6 +81,37 @@ def test_mechanics_on_a_real_stores_own_arrivals_and_times() -> None:
     recording = read_recording(find_recording("store-2026.4.22-after-19328-long"), CASE)
     figures = predict(recording.history, CASE, "x", replicates=3, rule=recording.rule)
     assert Validation(tuple(figures)).driven_rmse <= 0.002
+
+
+def test_two_processes_are_predicted_as_well_as_the_model_itself_made_them() -> None:
+    workload = load_workload("handler-only", ["duration=40", "store.gateways=2"])
+    history = simulate(workload, CASE, draw(workload, CASE, 3, 0))
+    validation = Validation(tuple(predict(history, CASE, "model", replicates=12)))
+    assert validation.driven_rmse <= 0.002
+    assert validation.coverage >= 0.85  # 12 replicates instead of 39
+
+
+def test_the_strategy_that_was_at_work_comes_from_the_file(tmp_path: Path) -> None:
+    workload = load_workload("handler-only", ["duration=30"])
+    strategy = CASE.strategy("in-mutator")
+    history = simulate(workload, CASE, draw(workload, CASE, 3, 0), strategy.in_lock)
+    write_parquet(history, tmp_path / "x.parquet", "in-mutator")
+    document = validation_json(validate([str(tmp_path / "x.parquet")], CASE, replicates=3))
+    assert {condition["rule"] for condition in document["conditions"]} == {
+        name for name, other in CASE.strategies.items() if other.in_lock == strategy.in_lock
+    }
+    assert all(condition["observed"] == condition["predicted"] == 0 for condition in document["conditions"])
+
+
+@pytest.mark.parametrize("rows", [0, 30])
+def test_too_little_is_refused(rows: int, tmp_path: Path) -> None:
+    workload = load_workload("handler-only", ["duration=30"])
+    history = glued(simulate(workload, CASE, draw(workload, CASE, 3, 0)), np.arange(30))
+    columns = ("flow", "kind", "site", "session", "gateway", "read", "queued", "lock", "end", "ok", "snapshot", "request")
+    history = replace(history, **{name: getattr(history, name)[:rows] for name in columns})
+    write_parquet(history, tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=f"x: {rows} commits; each half needs at least 20"):
+        validate([str(tmp_path / "x.parquet")], CASE)
 
 
 def test_json_has_the_prescribed_shape() -> None:
