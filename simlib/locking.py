@@ -103,9 +103,13 @@ def _last_end_of_own_gateway(history: History) -> Floats:
 def _poll(history: History, began: Floats, found_taken: Bools, free: float) -> float | None:
     """The shortest usual wait of those who found the lock with another process, and nobody before them in their own.
 
-    Not the median: where the lock is held for long, most need more than one try.
+    Not the median, as most need more than one try where the lock is held for long; without those who came in its last moment
+    and hardly waited at all.
     """
-    return float(np.quantile((history.lock - began)[found_taken], 0.1)) - free if found_taken.sum() >= FEW else None
+    waits = (history.lock - began)[found_taken]
+    if waits.size < FEW:
+        return None
+    return float(np.quantile(waits[waits >= np.median(waits) / 4], 0.1)) - free
 
 
 def _free_for_others(history: History, began: Floats, first_in_line: Bools, poll: float) -> float | None:
