@@ -55,7 +55,8 @@ def _alone(
     The heap holds the transactions that pause or prepare, by the time at which they will queue.
     """
     flows = plan.arrive.size
-    times, flow_at, size = np.empty(flows), np.empty(flows, np.int64), 0
+    # What is behind the heap's end is infinite, so that each place has two children.
+    times, flow_at, size = np.full(2 * flows + 2, np.inf), np.empty(flows, np.int64), 0
     step_of, read, snapshot = plan.first.copy(), np.empty(flows), np.empty(plan.hold.size, np.int64)
     newest, count = np.full(sessions, NO_COMMIT), 0
     arrived, arrival, last, free = 0, plan.arrive[0] if flows else np.inf, -np.inf, -np.inf
@@ -112,11 +113,11 @@ def _alone(
         else:
             size -= 1
             time, flow = times[size], flow_at[size]
+            times[size] = np.inf
         place = 0
-        while 2 * place + 1 < size:
+        while True:
             child = 2 * place + 1
-            if child + 1 < size and times[child + 1] < times[child]:
-                child += 1
+            child += times[child + 1] < times[child]  # no branch: nobody could predict it
             if time <= times[child]:
                 break
             times[place], flow_at[place] = times[child], flow_at[child]
