@@ -181,3 +181,26 @@ def test_the_handlers_of_the_lineage_that_only_race_are_faithful(name: str) -> N
     handler = pairs.faithful[: pairs.first[1]]
     # Outside a race: `replace` drops fields, the sketch erases the group fields, the others do no harm.
     assert handler.all() == (name not in ("replace", "sketch-70575"))
+
+
+def test_a_write_that_fills_a_gap_counts_as_the_dictionaries_count_it() -> None:
+    # The last source looked at is the request, even where it names nothing: that is a write, of the denominator too.
+    case = compile_case(
+        validated(
+            CaseModel,
+            {
+                "case": "gap",
+                "title": "",
+                "baseline": "gap",
+                "fields": {"f0": {"domain": "d"}, "f1": {"domain": "d"}},
+                "sites": {"write": {"role": "write", "snapshot": "own"}},
+                "reference": {"write": {"*": "fresh.* ?? request.*"}},
+                "strategies": {"gap": {"title": "", "sites": {"write": {"*": "stale.* ?? request.*"}}}},
+            },
+            "a case",
+        ),
+        "a case",
+    )
+    history = any_history(case, 3, size=200)
+    agree(case, case.strategies["gap"], history, {"values": {}, "conflict": {}})
+    assert replay(case, case.strategies["gap"], history).writes.any()
