@@ -21,6 +21,8 @@ FLOWS = {
 
 
 class Model:
+    """One strategy for `duration` seconds: a lock, a store of plain dictionaries, a process a flow, a count of losses."""
+
     def __init__(self, fixed: bool, duration: float, seed: int) -> None:
         self.env, self.random, self.fixed = simpy.Environment(), random.Random(seed), fixed  # noqa: S311
         self.lock = simpy.Resource(self.env)
@@ -31,6 +33,7 @@ class Model:
             self.env.process(self.arrive(steps, rate, duration))
 
     def arrive(self, steps: tuple[str, ...], rate: float, duration: float) -> Iterator[simpy.Event]:
+        """Start flows of these steps, `rate` a second."""
         while True:
             yield self.env.timeout(self.random.expovariate(rate))
             if self.env.now >= duration:
@@ -38,6 +41,7 @@ class Model:
             self.env.process(self.flow(steps))
 
     def flow(self, steps: tuple[str, ...]) -> Iterator[simpy.Event]:
+        """One flow: read, prepare, lock, hold and commit at each step."""
         session = self.random.choices(range(30), self.weights)[0]
         stale = {}
         for site in steps:
@@ -51,6 +55,7 @@ class Model:
                 self.commit(session, site, stale)
 
     def commit(self, session: int, site: str, stale: dict[str, int]) -> None:
+        """Merge the step's patch over the fresh entry, and count it if a turn overwrites what it did not see."""
         fresh = self.store[session]
         if site in ("patch", "inbound"):
             patch = {self.random.choice(DELIVERY): self.random.randrange(1, 9)}

@@ -53,6 +53,7 @@ def queue(customers: int) -> Workload:
 
 
 def salabim_queue(customers: int) -> None:
+    """So many customers of one first-come-first-served server, in salabim."""
     import salabim
 
     random = np.random.default_rng(1)
@@ -81,6 +82,7 @@ def salabim_queue(customers: int) -> None:
 
 
 def ciw_queue(customers: int) -> None:
+    """The same in Ciw."""
     import ciw
 
     ciw.seed(1)

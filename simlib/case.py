@@ -235,6 +235,11 @@ class Case:
         """(sites,) whether what the site writes was asked for; the others are part of an agent turn."""
         return np.array([role == "write" for role in self.roles])
 
+    @cached_property
+    def reads_own(self) -> NDArray[np.bool_]:
+        """(sites,) whether the site's snapshot is a read of its own before the lock."""
+        return np.array([snapshot == "own" for snapshot in self.snapshots])
+
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name.
 

@@ -113,7 +113,7 @@ def find_overlaps(case: Case, history: History) -> Overlaps | None:
 
 def _ties(case: Case, history: History) -> bool:
     """Whether somewhere a snapshot was read at the very instant at which another flow's write was committed."""
-    rows = np.flatnonzero(np.array([snapshot == "own" for snapshot in case.snapshots])[history.site])
+    rows = np.flatnonzero(case.reads_own[history.site])
     first, last = (np.searchsorted(history.end, history.read[rows], side=side) for side in ("left", "right"))
     met = np.minimum(first, len(history) - 1)
     return bool(((last - first > 1) | ((last > first) & (history.flow[met] != history.flow[rows]))).any())

@@ -75,7 +75,7 @@ def find_locking(history: History, case: Case) -> Locking:
     acquire = history.lock - np.maximum(began, before + gap - free)
     acquire = np.where(alone | same, np.maximum(acquire, 0.0), free)
     # More than half of a hold would be the doing of a few odd reads.
-    own = np.array([snapshot == "own" for snapshot in case.snapshots])[history.site]
+    own = case.reads_own[history.site]
     early = min(0.5 * float(np.median(history.end - history.lock)), _early(history, own))
     first_in_line = history.ok & (_last_end_of_own_gateway(history) <= began)
     poll = _poll(history, began, first_in_line & ~same & (began < before - free), free)

@@ -44,6 +44,5 @@ def tally(case: Case, outcomes: Sequence[Outcomes], counted: Bools) -> dict[tupl
 
 
 def _stale(case: Case, history: History, counted: Bools) -> Count:
-    own = np.array([snapshot == "own" for snapshot in case.snapshots])
-    rows = counted & history.ok & own[history.site]
+    rows = counted & history.ok & case.reads_own[history.site]
     return int((history.snapshot != previous_commits(history))[rows].sum()), int(rows.sum())

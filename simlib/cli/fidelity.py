@@ -139,10 +139,7 @@ def testbed(
         with progress_bar("conditions", len(conditions)) as step:
             table = run_grid(model, compiled, conditions, grid, seconds, seed, entry_bytes, step)
         paths = [str(grid / name) for name in table["file"]]
-        if as_json:
-            print_json(paths)
-        else:
-            print("\n".join(paths))
+        print_json(paths) if as_json else print("\n".join(paths))
         return
     run = run_testbed(model, compiled, strategy or compiled.baseline, store or "file", seconds, seed, entry_bytes)
     if out and out.name.endswith(".jsonl.gz"):
