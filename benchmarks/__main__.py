@@ -1,13 +1,13 @@
-"""`python -m benchmarks [--quick]`: a table on stdout; JSON and a picture in reports/."""
+"""`python -m benchmarks [--quick] [--json]`: a table (or JSON) on stdout; JSON and a picture in reports/."""
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 
 from benchmarks import measure
-from simlib.files import ROOT
 
 
 def table(found: dict[str, Any]) -> list[str]:
@@ -40,8 +40,8 @@ def picture(found: dict[str, Any], path: str) -> None:
 
 if __name__ == "__main__":
     found = measure(quick="--quick" in sys.argv)
-    reports = ROOT / "reports"
+    reports = Path(__file__).resolve().parent.parent / "reports"
     reports.mkdir(exist_ok=True)
     (reports / "benchmarks.json").write_text(json.dumps(found, indent=2) + "\n")
     picture(found, str(reports / "benchmarks.svg"))
-    print("\n".join(table(found)))
+    print(json.dumps(found, indent=2) if "--json" in sys.argv else "\n".join(table(found)))

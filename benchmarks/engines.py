@@ -6,11 +6,13 @@ from types import ModuleType
 import simpy
 
 from benchmarks.clock import best
-from simlib import gateway, kernel
-from simlib.case import Case, load_case
-from simlib.gateway import Gateway, StoreFile, make_plan
-from simlib.traffic import Traffic, draw
-from simlib.workload import Workload, load_workload
+from simlib.case.case import Case, load_case
+from simlib.model import compiled_model as kernel
+from simlib.model import simpy_model as gateway
+from simlib.model.plan import make_plan
+from simlib.model.simpy_model import Gateway, StoreFile
+from simlib.workload.traffic import Traffic, draw
+from simlib.workload.workload import Workload, load_workload
 
 A_REPLICATE = 1_400  # transactions of busy-team, about
 

@@ -1,11 +1,11 @@
 """How the cost grows: microseconds of processor time a transaction, draws, simulation and replay together."""
 
 from benchmarks.clock import best
-from simlib import kernel
-from simlib.case import load_case
-from simlib.replay import replay
-from simlib.traffic import draw
-from simlib.workload import load_workload
+from simlib.case.case import load_case
+from simlib.model import compiled_model as kernel
+from simlib.replay.replay import replay_strategy
+from simlib.workload.traffic import draw
+from simlib.workload.workload import load_workload
 
 GRID = {
     "transactions": (10_000, 100_000, 1_000_000),
@@ -32,6 +32,6 @@ def _cost(transactions: int, sessions: int, gateways: int, strategies: int) -> f
     def work() -> None:
         history = kernel.simulate(workload, case, draw(workload, case, 1, 0))
         for strategy in list(case.strategies.values())[:strategies]:
-            replay(case, strategy, history)
+            replay_strategy(case, strategy, history)
 
     return best(work, turns=2)[0] / transactions * 1e6

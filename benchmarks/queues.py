@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from benchmarks.clock import best
-from simlib import kernel
-from simlib.case import load_case
-from simlib.files import validated
-from simlib.traffic import draw
-from simlib.workload import Workload
+from simlib.case.case import load_case
+from simlib.common.files import validated
+from simlib.model import compiled_model as kernel
+from simlib.workload.traffic import draw
+from simlib.workload.workload import Workload
 
 ARRIVALS, SERVICE = 1.0, 0.7  # a second; seconds on average
 

@@ -8,13 +8,13 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from simlib import kernel
-from simlib.case import Case, load_case
-from simlib.conditional import conditional_replicate
-from simlib.estimate import Rate
-from simlib.replay import replay
-from simlib.traffic import draw
-from simlib.workload import Workload, load_workload
+from simlib.case.case import Case, load_case
+from simlib.estimate.conditional_monte_carlo import conditional_replicate
+from simlib.estimate.intervals import Rate
+from simlib.model import compiled_model as kernel
+from simlib.replay.replay import replay_strategy
+from simlib.workload.traffic import draw
+from simlib.workload.workload import Workload, load_workload
 
 PRECISION = 0.2
 CLOBBERS = (1.96 / PRECISION) ** 2
@@ -42,7 +42,7 @@ def counted(number: int) -> tuple[int, int]:
     """The clobbered turns and the turns of one replicate."""
     workload, case = _set()
     history = kernel.simulate(workload, case, draw(workload, case, 1, number))
-    outcomes = replay(case, case.strategy(case.baseline), history)
+    outcomes = replay_strategy(case, case.strategy(case.baseline), history)
     turns = history.site == case.sites.index("handler")
     culprits = outcomes.clobbers.culprit
     return np.unique(culprits[turns[culprits]]).size, int(turns.sum())

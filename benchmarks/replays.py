@@ -1,16 +1,16 @@
 """The replay against the plain dictionary replay that the tests use as an oracle."""
 
 import sys
+from pathlib import Path
 
 from benchmarks.clock import best
-from simlib import kernel
-from simlib.case import load_case
-from simlib.files import ROOT
-from simlib.replay import replay
-from simlib.traffic import draw
-from simlib.workload import load_workload
+from simlib.case.case import load_case
+from simlib.model import compiled_model as kernel
+from simlib.replay.replay import replay_strategy
+from simlib.workload.traffic import draw
+from simlib.workload.workload import load_workload
 
-sys.path.append(str(ROOT / "tests"))
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from dictionary_replay import dictionary_replay
 
 
@@ -23,7 +23,7 @@ def measure(replicates: int) -> dict[str, float]:
     def ours() -> None:
         for history in histories:
             for strategy in case.strategies.values():
-                replay(case, strategy, history)
+                replay_strategy(case, strategy, history)
 
     def theirs() -> None:
         for strategy in case.strategies.values():

@@ -2,9 +2,9 @@
 
 from benchmarks import by_hand
 from benchmarks.clock import best
-from simlib.case import load_case
-from simlib.experiment import run
-from simlib.workload import load_workload
+from simlib.case.case import load_case
+from simlib.estimate.experiment import run
+from simlib.workload.workload import load_workload
 
 
 def measure(replicates: int) -> dict[str, float]:

@@ -8,14 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simlib.case import load_case
-    from simlib.counterfactual import counterfactual
-    from simlib.errors import InputError, RunError, SimlibError
-    from simlib.experiment import run
-    from simlib.history import History
-    from simlib.recording import read_recording
-    from simlib.replay import replay
-    from simlib.workload import load_workload
+    from simlib.case.case import load_case
+    from simlib.common.errors import InputError, RunError, SimlibError
+    from simlib.estimate.experiment import run
+    from simlib.model.history import History
+    from simlib.replay.counterfactual import counterfactual
+    from simlib.replay.recording import read_recording
+    from simlib.replay.replay import replay_strategy
+    from simlib.workload.workload import load_workload
 
 __all__ = [
     "History",
@@ -26,21 +26,21 @@ __all__ = [
     "load_case",
     "load_workload",
     "read_recording",
-    "replay",
+    "replay_strategy",
     "run",
 ]
 
 _HOMES = {
-    "History": "history",
-    "InputError": "errors",
-    "RunError": "errors",
-    "SimlibError": "errors",
-    "counterfactual": "counterfactual",
-    "load_case": "case",
-    "load_workload": "workload",
-    "read_recording": "recording",
-    "replay": "replay",
-    "run": "experiment",
+    "History": "model.history",
+    "InputError": "common.errors",
+    "RunError": "common.errors",
+    "SimlibError": "common.errors",
+    "counterfactual": "replay.counterfactual",
+    "load_case": "case.case",
+    "load_workload": "workload.workload",
+    "read_recording": "replay.recording",
+    "replay_strategy": "replay.replay",
+    "run": "estimate.experiment",
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from simlib.errors import InputError
+from simlib.common.errors import InputError
 
 settings.register_profile(
     "ours", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

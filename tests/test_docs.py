@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from places import ROOT
 
 import simlib
 from simlib.cli import app
-from simlib.files import ROOT
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith(".venv/bin/simlib")]
@@ -18,7 +18,7 @@ COMMANDS = [line.split("#")[0].strip() for line in README.splitlines() if line.s
 def test_the_face_of_the_package_is_small_and_pinned():
     assert simlib.__all__ == [
         "History", "InputError", "RunError", "SimlibError", "counterfactual",
-        "load_case", "load_workload", "read_recording", "replay", "run",
+        "load_case", "load_workload", "read_recording", "replay_strategy", "run",
     ]  # fmt: skip
     assert all(getattr(simlib, name).__doc__ for name in simlib.__all__)
 
@@ -65,5 +65,5 @@ def test_no_committed_file_names_a_package_index_or_a_local_path():
 
 
 def test_every_module_says_what_it_is_for():
-    for path in (ROOT / "simlib").glob("*.py"):
+    for path in (ROOT / "simlib").rglob("*.py"):
         assert path.read_text().startswith('"""'), path

@@ -22,7 +22,7 @@ from simlib.cli.output import complain
 from simlib.cli.replay import replay
 from simlib.cli.report import report
 from simlib.cli.run import run
-from simlib.errors import SimlibError
+from simlib.common.errors import SimlibError
 
 INTERRUPTED = 130
 

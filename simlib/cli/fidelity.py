@@ -27,9 +27,9 @@ def calibrate(
     case: CaseName = "openclaw-70575",
 ) -> None:
     """Estimate a workload from a recording, a log or a trace; write it as commented YAML."""
-    from simlib.calibrate import write_workload
-    from simlib.calibrate_source import calibrate as calibrate_source
-    from simlib.case import load_case
+    from simlib.calibrate.evidence import write_workload
+    from simlib.calibrate.source import calibrate as calibrate_source
+    from simlib.case.case import load_case
 
     calibration = calibrate_source(source, load_case(case), out.stem)
     write_workload(calibration, out)
@@ -52,11 +52,11 @@ def validate(
     if report:
         _validation_report(sources, case, replicates, seed, testbed, out)
         return
-    from simlib.case import load_case
-    from simlib.conditions import validation_json
-    from simlib.page import percent
-    from simlib.validate import validate as validate_sources
-    from simlib.validation import shipped_sources
+    from simlib.case.case import load_case
+    from simlib.estimate.wording import percent
+    from simlib.report.validation import shipped_sources
+    from simlib.validate.scores import validation_json
+    from simlib.validate.validate import validate as validate_sources
 
     validation = validate_sources(sources or shipped_sources(), load_case(case), replicates, seed)
     if as_json:
@@ -88,7 +88,8 @@ def validate(
 
 
 def _validation_report(sources: list[str], case: str, replicates: int, seed: int, testbed: list[str], out: Path | None) -> None:
-    from simlib.report import REPORTS, find_notebook, make_report
+    from simlib.common.shipped import REPORTS
+    from simlib.report.notebook import find_notebook, make_report
 
     page = out or REPORTS / "validation.html"
     parameters = {"sources": sources, "testbed": testbed, "case": case, "replicates": replicates, "seed": seed}
@@ -119,14 +120,14 @@ def testbed(
     as_json: Json = False,
 ) -> None:
     """Run the workload on a real store with real processes, and check that replay gives what it holds in the end."""
-    from simlib.case import load_case
-    from simlib.errors import InputError
-    from simlib.history import write_parquet
-    from simlib.page import milliseconds
-    from simlib.testbed import run_testbed
-    from simlib.testbed_grid import run_grid, standard_grid, summary
-    from simlib.testbed_recording import write_recording
-    from simlib.workload import load_workload
+    from simlib.case.case import load_case
+    from simlib.common.errors import InputError
+    from simlib.estimate.wording import milliseconds
+    from simlib.model.history import write_parquet
+    from simlib.testbed.export import write_recording
+    from simlib.testbed.grid import run_grid, standard_grid, summary
+    from simlib.testbed.run import run_testbed
+    from simlib.workload.workload import load_workload
 
     model = load_workload(workload, overrides)
     compiled = load_case(case or model.case)

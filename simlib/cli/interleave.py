@@ -7,11 +7,11 @@ import typer
 
 from simlib.cli.options import CaseName, Json, Strategies
 from simlib.cli.output import complain, print_json, print_table
-from simlib.errors import InputError, allowed
+from simlib.common.errors import InputError, allowed
 
 if TYPE_CHECKING:
-    from simlib.counterexample import Counterexample
-    from simlib.interleave import Proofs
+    from simlib.search.counterexample import Counterexample
+    from simlib.search.prove import Proofs
 
 FORMS = ["text", "json", "mermaid", "vitest", "figure", "report"]
 
@@ -34,10 +34,11 @@ def interleave(
     out: Place = None,
 ) -> None:
     """Search every interleaving of small scopes: prove that a strategy cannot clobber, or show how it does."""
-    from simlib.case import load_case
-    from simlib.interleave import prove
-    from simlib.interleave import require_safe as check_safe
-    from simlib.report import REPORTS, find_notebook, make_report
+    from simlib.case.case import load_case
+    from simlib.common.shipped import REPORTS
+    from simlib.report.notebook import find_notebook, make_report
+    from simlib.search.prove import prove
+    from simlib.search.prove import require_safe as check_safe
 
     if form and form not in FORMS:
         raise InputError(f"--as {form}: not known; {allowed(FORMS)}")
@@ -60,7 +61,7 @@ def interleave(
 
 
 def _tables(proofs: "Proofs") -> None:
-    from simlib.interleavings import matrix, scope_table
+    from simlib.report.interleavings import matrix, scope_table
 
     for title, table in [
         ("With a race, the shortest schedule:", matrix(proofs)),
@@ -74,8 +75,8 @@ def _tables(proofs: "Proofs") -> None:
 
 def _show(proofs: "Proofs", form: str, out: Path | None) -> None:
     """Print the shortest counterexamples, or write a file each, whose paths are printed."""
-    from simlib.interleavings import figure, shortest_of_all
-    from simlib.showing import show, tell
+    from simlib.report.interleavings import figure, shortest_of_all
+    from simlib.search.export import show, tell
 
     chosen: list[Counterexample] = shortest_of_all(proofs)
     if form == "json":
@@ -97,8 +98,8 @@ def _name(one: "Counterexample", ending: str) -> str:
 
 
 def _write(files: dict[str, bytes], folder: Path | None) -> None:
-    from simlib.files import replacing
-    from simlib.report import REPORTS
+    from simlib.common.files import replacing
+    from simlib.common.shipped import REPORTS
 
     for name, content in files.items():
         path = (folder or REPORTS) / name

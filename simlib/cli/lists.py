@@ -11,7 +11,7 @@ from simlib.cli.output import print_json, print_table
 
 def strategies(case: CaseName = "openclaw-70575", as_json: Json = False) -> None:
     """List a case's strategies, with their rules under --json."""
-    from simlib.case import load_case
+    from simlib.case.case import load_case
 
     compiled = load_case(case)
     if as_json:
@@ -39,8 +39,8 @@ def strategies(case: CaseName = "openclaw-70575", as_json: Json = False) -> None
 
 def workloads(as_json: Json = False) -> None:
     """List the shipped workloads."""
-    from simlib.files import shipped_names
-    from simlib.workload import load_workload
+    from simlib.common.shipped import shipped_names
+    from simlib.workload.workload import load_workload
 
     models = [load_workload(name) for name in shipped_names("workloads")]
     if as_json:
@@ -53,7 +53,7 @@ def schema(
     out: Annotated[Path | None, typer.Option(help="Folder to write workload.schema.json and case.schema.json to.")] = None,
 ) -> None:
     """Print the JSON Schema of a workload, or write both schemas for editors."""
-    from simlib.schema import schemas, write_schemas
+    from simlib.workload.schema import schemas, write_schemas
 
     if out:
         for path in write_schemas(out):

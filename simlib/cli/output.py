@@ -10,7 +10,7 @@ from typing import Any
 
 def print_json(data: Any, out: Path | None = None) -> None:
     """Print `data` as JSON, or write it to `out` and print that path."""
-    from simlib.files import replacing
+    from simlib.common.files import replacing
 
     text = json.dumps(data, indent=2, allow_nan=False)
     if out is None:

@@ -6,7 +6,7 @@ import typer
 
 from simlib.cli.options import CaseName, Json, Out, Strategies
 from simlib.cli.output import print_json, print_table
-from simlib.errors import RunError
+from simlib.common.errors import RunError
 
 
 def replay(
@@ -17,10 +17,10 @@ def replay(
     out: Out = None,
 ) -> None:
     """Replay a recording of a real store: is it reproduced exactly, and what would each strategy have done?"""
-    from simlib.case import load_case
-    from simlib.counterfactual import counterfactual
-    from simlib.page import percent
-    from simlib.recording import find_recording, read_recording
+    from simlib.case.case import load_case
+    from simlib.estimate.wording import percent
+    from simlib.replay.counterfactual import counterfactual
+    from simlib.replay.recording import find_recording, read_recording
 
     compiled = load_case(case)
     counter = counterfactual(compiled, read_recording(find_recording(recording), compiled), strategies)

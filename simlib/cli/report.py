@@ -9,7 +9,7 @@ import typer
 from simlib.cli.compiling import try_engine
 from simlib.cli.options import CaseName, Engine, Overrides, Replicates, Seed, Strategies, Workloads
 from simlib.cli.output import complain
-from simlib.errors import InputError, RunError, SimlibError
+from simlib.common.errors import InputError, RunError, SimlibError
 
 
 def report(
@@ -26,8 +26,8 @@ def report(
     out: Annotated[Path | None, typer.Option(help="File, or folder if there are several workloads; else reports/.")] = None,
 ) -> None:
     """Write a fix-impact report for each workload: one self-contained HTML file."""
-    from simlib.impact import check_input, fitting_recording
-    from simlib.report import find_notebook, make_report
+    from simlib.report.fix_impact import check_input, fitting_recording
+    from simlib.report.notebook import find_notebook, make_report
 
     pages = _pages(workloads, out)
     failures: list[SimlibError] = []
@@ -64,7 +64,7 @@ def report(
 
 def _pages(workloads: list[str], out: Path | None) -> list[Path]:
     """Where each report goes: into a folder by the workload's name, or to the one file that `out` names."""
-    from simlib.report import REPORTS
+    from simlib.common.shipped import REPORTS
 
     if out and out.suffix and not out.is_dir():
         if len(workloads) > 1:

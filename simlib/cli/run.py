@@ -21,11 +21,10 @@ def run(
     out: Out = None,
 ) -> None:
     """Simulate a workload and estimate every strategy's clobber rate."""
-    from simlib.case import load_case
-    from simlib.charts import rate_text
-    from simlib.experiment import run as run_experiment
-    from simlib.page import milliseconds
-    from simlib.workload import load_workload
+    from simlib.case.case import load_case
+    from simlib.estimate.experiment import run as run_experiment
+    from simlib.estimate.wording import milliseconds, rate_text
+    from simlib.workload.workload import load_workload
 
     model = load_workload(workload, overrides)
     compiled = load_case(case or model.case)

@@ -1,0 +1,1 @@
+"""Source to workload: from a recording, a log or a trace."""

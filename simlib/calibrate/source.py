@@ -1,0 +1,79 @@
+"""Calibration from whatever kind of source a path holds."""
+
+import gzip
+import json
+from pathlib import Path
+
+from simlib.calibrate.evidence import Calibration
+from simlib.calibrate.from_history import calibrate_history
+from simlib.calibrate.from_log import calibrate_log
+from simlib.calibrate.from_trace import calibrate_trace
+from simlib.case.case import Case
+from simlib.common.errors import InputError
+from simlib.common.shipped import DATA
+from simlib.model.history import read_parquet
+from simlib.replay.recording import find_recording, read_recording
+
+
+def calibrate(source: str, case: Case, name: str = "calibrated") -> Calibration:
+    """A workload from a store recording, a history (Parquet), a gateway log, or a trace.
+
+    Args:
+        source: a path, or the name of a shipped recording.
+        case: the case that the workload is for.
+        name: of the workload.
+
+    Raises:
+        InputError: the source cannot be read, is none of these, or tells too little.
+    """
+    path = find_source(source)
+    kind = kind_of(path)
+    if kind == "history":
+        return calibrate_history(read_parquet(path), case, path.name, name)
+    if kind == "recording":
+        return calibrate_history(read_recording(path, case).history, case, path.name, name)
+    if kind == "races":
+        raise InputError(f"{path}: gateway races tell windows, not traffic; `simlib validate` fits them")
+    return calibrate_log(path, case, name) if kind == "log" else calibrate_trace(path, case, name)
+
+
+def find_source(source: str) -> Path:
+    """The path of a source, shipped or not.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    for path in (Path(source), DATA / "recordings" / f"{source}.json"):
+        if path.is_file():
+            return path
+    return find_recording(source)
+
+
+def kind_of(path: Path) -> str:
+    """`history` (Parquet), `recording`, `races`, `log` or `trace`, by what the file begins with.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(1 << 16)
+        if head.startswith(b"PAR1"):
+            return "history"
+        if head.startswith(b"\x1f\x8b"):
+            with gzip.open(path, "rb") as file:
+                head = file.read(1 << 16)
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if b'"trials"' in head:
+        return "races"
+    for line in head.splitlines()[:20]:
+        try:
+            data = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(data, dict) and "recording" in data:
+            return "recording"
+        if isinstance(data, dict) and ("_meta" in data or "0" in data):
+            return "log"
+    return "trace"

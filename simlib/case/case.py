@@ -1,0 +1,365 @@
+"""A case: the fields, write sites, reference and strategies of one program's race, loaded from YAML and compiled.
+
+`load_case("openclaw-70575")` reads data/cases/openclaw-70575.yaml, whose comments explain the notation. A fix variant, or a
+whole other program, is another YAML file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, Tag, model_validator
+from pydantic import Discriminator as ByKey
+
+from simlib.case.pairs import Pairs, pair_up
+from simlib.case.rules import (
+    BANK,
+    EFFECTIVE_STALE,
+    EFFECTIVE_STALE_ALONE,
+    FRESH,
+    REQUEST,
+    STALE,
+    Context,
+    Names,
+    Program,
+    Rule,
+    compile_program,
+    pad,
+    spread_keys,
+)
+from simlib.common.errors import InputError, allowed
+from simlib.common.files import Strict, load_yaml, validated
+from simlib.common.shipped import find
+
+REFERENCE: Literal["reference"] = "reference"
+
+
+class FieldModel(Strict):
+    """A key of an entry, or of a request."""
+
+    domain: str
+    about: str = ""
+
+
+class RuleModel(Strict):
+    """A rule with a condition; a rule without one is just its value."""
+
+    value: str
+    when: Literal["always", "defined", "requested"] = "always"
+    unless: str | None = None
+
+
+def _short_rule(data: Any) -> Any:
+    return {"value": data} if isinstance(data, str) else data
+
+
+RuleTable = dict[str, Annotated[RuleModel, BeforeValidator(_short_rule)]]
+
+
+def _kind_of_site(data: Any) -> str:
+    return "rules" if isinstance(data, dict) else "word"
+
+
+SiteRules = Annotated[
+    Annotated[Literal["reference"], Tag("word")] | Annotated[RuleTable, Tag("rules")],
+    ByKey(_kind_of_site),
+]
+"""A table of rules, or the word `reference`."""
+
+
+class ConflictModel(Strict):
+    """Two values; if both are defined and differ, the request's part of the context is not used."""
+
+    entry: str
+    request: str
+
+
+class EffectiveModel(Strict):
+    """`effective(entry, request)`: its values, each from the entry and, in the gaps, from the request."""
+
+    values: dict[str, str]
+    conflict: ConflictModel
+
+
+class SiteModel(Strict):
+    """A place in the program that writes an entry."""
+
+    role: Literal["turn", "write"]
+    snapshot: str = Field(description="own, in_lock, none, or the site whose snapshot it inherits")
+    about: str = ""
+
+
+class StrategyModel(Strict):
+    """The rules of every write site: the thing that is compared."""
+
+    title: str
+    source: str = ""
+    about: str = ""
+    in_lock: list[str] = []
+    sites: Mapping[str, SiteRules]
+
+
+class NoticedModel(Strict):
+    """Something a person notices: after a step, fields of the entry differ from what serial writes would have left."""
+
+    title: str
+    flows: list[str]
+    after: str = Field(description="a site, or `last`: the flow's last step")
+    fields: list[str]
+    about: str = ""
+
+
+class CaseModel(Strict):
+    """The whole case file."""
+
+    case: str
+    title: str
+    about: str = ""
+    links: dict[str, str] = {}
+    baseline: str
+    fields: dict[str, FieldModel]
+    request: dict[str, FieldModel] = {}
+    effective: EffectiveModel = EffectiveModel(values={}, conflict=ConflictModel(entry="", request=""))
+    sites: dict[str, SiteModel]
+    reference: dict[str, RuleTable]
+    blocks: dict[str, Any] = Field(default={}, description="a place for YAML anchors; not read")
+    strategies: dict[str, StrategyModel]
+    noticed: dict[str, NoticedModel] = {}
+    flows: dict[str, list[str]] = Field(default={}, description="flows of the small scopes: the write sites in order")
+    scopes: dict[str, list[str]] = Field(default={}, description="flows on one session whose every interleaving is searched")
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "CaseModel":
+        sites, fields = list(self.sites), list(self.fields)
+        _known("baseline", [self.baseline], list(self.strategies))
+        _known("reference", self.reference, sites)
+        for name, site in self.sites.items():
+            _known(
+                f"sites.{name}.snapshot",
+                [site.snapshot],
+                ["own", "in_lock", "none", *(other for other in sites if other != name)],
+            )
+        for name, strategy in self.strategies.items():
+            _known(f"strategies.{name}.sites", strategy.sites, sites)
+            _known(f"strategies.{name}.in_lock", strategy.in_lock, sites)
+            if missing := [site for site in sites if site not in strategy.sites]:
+                hint = f"say `{missing[0]}: reference` if it is correct"
+                raise ValueError(f"strategies.{name}.sites has no rules for {', '.join(missing)}; {hint}")
+        for name, noticed in self.noticed.items():
+            _known(f"noticed.{name}.after", [noticed.after], [*sites, "last"])
+            _known(f"noticed.{name}.fields", noticed.fields, fields)
+        for name, steps in self.flows.items():
+            _known(f"flows.{name}", steps, sites)
+            for position, step in enumerate(steps):
+                earlier = ["own", "in_lock", "none", *steps[:position]]
+                _known(f"flows.{name}: the snapshot of {step}", [self.sites[step].snapshot], earlier)
+        for name, flows in self.scopes.items():
+            _known(f"scopes.{name}", flows, list(self.flows))
+        if taken := {"own", "in_lock", "none"} & set(sites):
+            raise ValueError(f"sites.{min(taken)}: `{min(taken)}` says where a snapshot comes from and cannot name a site")
+        if clash := set(self.fields) & set(self.request):
+            raise ValueError(f"request.{min(clash)} is a field already; every field is a request key too")
+        return self
+
+
+def _known(place: str, names: Any, known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{place}: '{name}' is not known; {allowed(known)}")
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy: its rules as written (site -> field -> rule) and as tables.
+
+    Attributes:
+        in_lock: the sites whose computation lengthens the hold; strategies with equal `in_lock` share one timeline.
+        pairs: its rules beside the reference's, for `replay`.
+    """
+
+    name: str
+    title: str
+    source: str
+    about: str
+    in_lock: frozenset[str]
+    rules: Mapping[str, Mapping[str, Rule]]
+    program: Program
+    pairs: Pairs
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """Something a person notices; `after` is a site number, or -1 for the flow's last step; `fields` are numbers."""
+
+    name: str
+    title: str
+    about: str
+    flows: tuple[str, ...]
+    after: int
+    fields: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A few flows on one session, whose every interleaving is searched; a flow is its name and its write sites in order."""
+
+    name: str
+    flows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A compiled case. Fields, request keys and sites are known by their position in these tuples."""
+
+    name: str
+    title: str
+    about: str
+    links: Mapping[str, str]
+    baseline: str
+    fields: tuple[str, ...]
+    request: tuple[str, ...]
+    effective: tuple[str, ...]
+    domains: Mapping[str, str]
+    sites: tuple[str, ...]
+    roles: tuple[Literal["turn", "write"], ...]
+    snapshots: tuple[str, ...]
+    reference: Strategy
+    strategies: Mapping[str, Strategy]
+    noticed: tuple[Noticed, ...]
+    scopes: tuple[Scope, ...]
+
+    @cached_property
+    def is_write(self) -> NDArray[np.bool_]:
+        """(sites,) whether what the site writes was asked for; the others are part of an agent turn."""
+        return np.array([role == "write" for role in self.roles])
+
+    @cached_property
+    def reads_own(self) -> NDArray[np.bool_]:
+        """(sites,) whether the site's snapshot is a read of its own before the lock."""
+        return np.array([snapshot == "own" for snapshot in self.snapshots])
+
+    def strategy(self, name: str) -> Strategy:
+        """The strategy of that name.
+
+        Raises:
+            InputError: there is none.
+        """
+        if name not in self.strategies:
+            raise InputError(f"strategy '{name}' is not in case {self.name}; {allowed(list(self.strategies))}")
+        return self.strategies[name]
+
+
+def load_case(name: str) -> Case:
+    """A case by its shipped name or by the path of its YAML file.
+
+    Raises:
+        InputError: what is wrong, and where.
+    """
+    path = find("cases", name)
+    return compile_case(validated(CaseModel, load_yaml(path), str(path)), str(path))
+
+
+def compile_case(model: CaseModel, source: str) -> Case:
+    """The case that a validated file describes; `source` names it in error messages.
+
+    Raises:
+        InputError: a rule does not parse or names something unknown.
+    """
+    fields = tuple(model.fields)
+    names = Names(fields, (*model.request, *fields), tuple(model.effective.values))
+    context = _context(model.effective, names, source)
+    sites = tuple(model.sites)
+
+    def strategy(name: str, strategy_model: StrategyModel, serial: Program | None = None) -> Strategy:
+        rules = {}
+        for site in sites:
+            table = strategy_model.sites[site]
+            rules[site] = _rules(
+                model.reference.get(site, {}) if table == REFERENCE else table, fields, f"{source}: {name}.{site}"
+            )
+        program = compile_program(
+            [rules[site] for site in sites], names, context, lambda number, field: f"{source}: {name}.{sites[number]}.{field}"
+        )
+        return Strategy(
+            name,
+            strategy_model.title,
+            strategy_model.source,
+            strategy_model.about,
+            frozenset(strategy_model.in_lock),
+            rules,
+            program,
+            pair_up(program, serial or program),
+        )
+
+    reference = strategy(REFERENCE, StrategyModel(title="serial execution", sites=dict.fromkeys(sites, REFERENCE)))
+    used = np.append(reference.program.sources, reference.program.unless)
+    if np.isin(used // BANK, [STALE, EFFECTIVE_STALE, EFFECTIVE_STALE_ALONE]).any():
+        sources = allowed(["fresh", "request", "effective(fresh, request)"])
+        raise InputError(f"{source}: reference: a serial execution has no stale entry; {sources}")
+    return Case(
+        name=model.case,
+        title=model.title,
+        about=model.about,
+        links=model.links,
+        baseline=model.baseline,
+        fields=fields,
+        request=names.request,
+        effective=names.effective,
+        domains={key: value.domain for key, value in {**model.request, **model.fields}.items()},
+        sites=sites,
+        roles=tuple(site.role for site in model.sites.values()),
+        snapshots=tuple(site.snapshot for site in model.sites.values()),
+        reference=reference,
+        strategies={name: strategy(name, variant, reference.program) for name, variant in model.strategies.items()},
+        noticed=tuple(
+            Noticed(
+                name=name,
+                title=noticed.title,
+                about=noticed.about,
+                flows=tuple(noticed.flows),
+                after=-1 if noticed.after == "last" else sites.index(noticed.after),
+                fields=np.array([fields.index(field) for field in noticed.fields], dtype=np.int64),
+            )
+            for name, noticed in model.noticed.items()
+        ),
+        scopes=tuple(
+            Scope(name, tuple((flow, tuple(model.flows[flow])) for flow in flows)) for name, flows in model.scopes.items()
+        ),
+    )
+
+
+def _rules(table: RuleTable | str, fields: tuple[str, ...], place: str) -> dict[str, Rule]:
+    assert not isinstance(table, str)
+    try:
+        return spread_keys({key: Rule(rule.value, rule.when, rule.unless) for key, rule in table.items()}, fields)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
+def _context(model: EffectiveModel, names: Names, source: str) -> Context:
+    def split(value: str, place: str) -> tuple[list[int], list[int]]:
+        """The entry's and the request's sources of one value; the notation is that of a rule, with `entry` for stale."""
+        try:
+            packed = names.sources(value.replace("entry.", "fresh."), "") if value else []
+        except InputError as error:
+            raise InputError(f"{source}: effective.{place}: {str(error).replace('fresh.', 'entry.')}") from None
+        banks = [number // BANK for number in packed]
+        wanted = {"conflict.entry": [FRESH], "conflict.request": [REQUEST]}.get(place, [FRESH, REQUEST])
+        if banks != sorted(banks) or not set(banks) <= set(wanted):
+            sides = ", then ".join("entry sources" if bank == FRESH else "request sources" for bank in wanted)
+            raise InputError(f"{source}: effective.{place}: '{value}' must be {sides}")
+        return [number % BANK for number in packed if number // BANK == FRESH], [
+            number % BANK for number in packed if number // BANK == REQUEST
+        ]
+
+    values = [split(value, f"values.{name}") for name, value in model.values.items()]
+    width = max((len(row) for pair in values for row in pair), default=1) or 1
+    return Context(
+        entry=pad([entry for entry, _ in values], width),
+        request=pad([request for _, request in values], width),
+        conflict_entry=np.array(split(model.conflict.entry, "conflict.entry")[0], dtype=np.int64),
+        conflict_request=np.array(split(model.conflict.request, "conflict.request")[1], dtype=np.int64),
+    )

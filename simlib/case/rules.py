@@ -1,0 +1,285 @@
+"""The rule notation, and the one evaluator that turns rules into writes.
+
+A rule says what one write site puts into one field: sources in order of preference (`effective(stale, request).to ??
+stale.lastTo`), and when it writes at all. `parse_rule` reads the notation; `Program` holds the rules of every site as
+integer tables; `evaluate` runs them over integer-coded entries. Absence and undefined are different things: a patch that
+carries `UNDEFINED` erases a field, one that has it `ABSENT` leaves the fresh value.
+
+The evaluator is compiled by numba and is plain Python when `NUMBA_DISABLE_JIT=1`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlib.common.compilation import compiled
+from simlib.common.errors import InputError, allowed
+
+UNDEFINED = 0
+"""The value code of JavaScript's undefined; in a stored entry it means that the key is not there."""
+ABSENT = -1
+"""In a patch or a request: the key is not there at all. Every code above zero is a value."""
+
+When = Literal["always", "defined", "requested"]
+ALWAYS, DEFINED, REQUESTED = 0, 1, 2
+_WHEN: dict[When, int] = {"always": ALWAYS, "defined": DEFINED, "requested": REQUESTED}
+
+# A source is packed into one integer: bank * BANK + index. LITERAL has no index: it is `undefined` itself.
+STALE, FRESH, REQUEST, EFFECTIVE_STALE, EFFECTIVE_FRESH, EFFECTIVE_STALE_ALONE, LITERAL = range(7)
+BANK = 1024
+NO_SOURCE = -1
+
+_ENTRY_BANKS = {"stale": STALE, "fresh": FRESH, "request": REQUEST}
+_CONTEXT_BANKS = {
+    ("stale", "request"): EFFECTIVE_STALE,
+    ("fresh", "request"): EFFECTIVE_FRESH,
+    ("stale", None): EFFECTIVE_STALE_ALONE,
+}
+_SOURCES = (
+    "stale.X",
+    "fresh.X",
+    "request.X",
+    *(f"effective({', '.join(filter(None, of))}).X" for of in _CONTEXT_BANKS),
+    "undefined",
+)
+_SOURCE = re.compile(r"(?P<bank>\w+)\s*(?:\(\s*(?P<entry>\w+)\s*(?:,\s*(?P<request>\w+)\s*)?\))?\s*\.\s*(?P<name>\w+|\*)")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one write site writes into one field, as the case file says it.
+
+    Attributes:
+        value: the sources in order of preference, in the notation (`effective(stale, request).to ?? stale.*`).
+        when: `always`, `defined` (only a defined value) or `requested` (only if the request names the field).
+        unless: a source; if it is defined, nothing is written.
+    """
+
+    value: str
+    when: When = "always"
+    unless: str | None = None
+
+    def __str__(self) -> str:
+        conditions = [f"when {self.when}"] if self.when != "always" else []
+        conditions += [f"unless {self.unless}"] if self.unless else []
+        return ", ".join([self.value, *conditions])
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that a rule may use: fields of an entry, keys of a request, values of the delivery context."""
+
+    fields: tuple[str, ...]
+    request: tuple[str, ...]
+    effective: tuple[str, ...]
+
+    def source(self, text: str, field: str) -> int:
+        """The packed source that `text` names, where `*` stands for `field`.
+
+        Raises:
+            InputError: `text` is not a source, or names something that is not there.
+        """
+        text = text.strip()
+        if text == "undefined":
+            return LITERAL * BANK
+        match = _SOURCE.fullmatch(text)
+        if match is None:
+            raise InputError(f"'{text}' is not a source; {allowed(_SOURCES)}")
+        bank, entry, request, name = match["bank"], match["entry"], match["request"], match["name"]
+        if bank == "effective" and (entry, request) in _CONTEXT_BANKS:
+            return _CONTEXT_BANKS[entry, request] * BANK + _index(self.effective, name, field, text)
+        if bank in _ENTRY_BANKS and entry is None:
+            names = self.request if bank == "request" else self.fields
+            return _ENTRY_BANKS[bank] * BANK + _index(names, name, field, text)
+        raise InputError(f"'{text}' is not a source; {allowed(_SOURCES)}")
+
+    def sources(self, value: str, field: str) -> list[int]:
+        """The packed sources of a whole value, `a ?? b ?? c`."""
+        return [self.source(part, field) for part in value.split("??")]
+
+
+def _index(names: tuple[str, ...], name: str, field: str, text: str) -> int:
+    wanted = field if name == "*" else name
+    if wanted not in names:
+        raise InputError(f"'{text}' names '{wanted}', which is not there; {allowed(names)}")
+    return names.index(wanted)
+
+
+class Context(NamedTuple):
+    """The delivery context as tables: `effective(entry, request)`, for every value of it.
+
+    The entry's sources come first; the request's fill the gaps unless both sides of `conflict` are defined and differ.
+    Rows are padded with NO_SOURCE.
+    """
+
+    entry: NDArray[np.int64]
+    """(values, sources): indices into an entry."""
+    request: NDArray[np.int64]
+    """(values, sources): indices into a request."""
+    conflict_entry: NDArray[np.int64]
+    conflict_request: NDArray[np.int64]
+
+
+class Program(NamedTuple):
+    """The rules of every write site of one strategy as integer tables; row r is one rule.
+
+    Rows of site s are `first[s]` to `first[s + 1] - 1`; `sources` is padded with NO_SOURCE.
+    """
+
+    first: NDArray[np.int64]
+    field: NDArray[np.int64]
+    when: NDArray[np.int64]
+    unless: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    context: Context
+
+
+def spread_keys(rules: Mapping[str, Rule], fields: tuple[str, ...]) -> dict[str, Rule]:
+    """One rule a field: `a, b` stands for two fields, `*` for every field that no other key names.
+
+    Raises:
+        InputError: a key names a field that is not there, or one that another key names as well.
+    """
+    spread: dict[str, Rule] = {}
+    for key, rule in rules.items():
+        for name in (part.strip() for part in key.split(",")):
+            if name not in (*fields, "*"):
+                raise InputError(f"'{name}' is not a field; {allowed((*fields, '*'))}")
+            if name in spread:
+                raise InputError(f"'{name}' has two rules")
+            spread[name] = rule
+    return {name: spread.get(name) or spread["*"] for name in fields if name in spread or "*" in spread}
+
+
+def compile_program(
+    sites: list[Mapping[str, Rule]], names: Names, context: Context, where: Callable[[int, str], str]
+) -> Program:
+    """The tables of one strategy.
+
+    Args:
+        sites: one rule a field for each write site, in the order of the case.
+        names: what the rules may refer to.
+        context: the delivery context.
+        where: names a place (site number, field) for an error message.
+
+    Raises:
+        InputError: a rule does not parse, names something unknown, or says `when: requested` without a request first.
+    """
+    first, rows = [0], []
+    for number, rules in enumerate(sites):
+        for field, rule in rules.items():
+            try:
+                rows.append(_row(field, rule, names))
+            except InputError as error:
+                raise InputError(f"{where(number, field)}: {error}") from None
+        first.append(len(rows))
+    width = max((len(row[3]) for row in rows), default=1)
+    return Program(
+        first=np.array(first, dtype=np.int64),
+        field=np.array([row[0] for row in rows], dtype=np.int64),
+        when=np.array([row[1] for row in rows], dtype=np.int64),
+        unless=np.array([row[2] for row in rows], dtype=np.int64),
+        sources=pad([row[3] for row in rows], width),
+        context=context,
+    )
+
+
+def _row(field: str, rule: Rule, names: Names) -> tuple[int, int, int, list[int]]:
+    sources = names.sources(rule.value, field)
+    if rule.when == "requested" and sources[0] // BANK != REQUEST:
+        raise InputError(f"'when: requested' needs a request source first, and '{rule.value}' has none")
+    unless = names.source(rule.unless, field) if rule.unless else NO_SOURCE
+    return names.fields.index(field), _WHEN[rule.when], unless, sources
+
+
+def pad(rows: list[list[int]], width: int) -> NDArray[np.int64]:
+    """Ragged rows as a (rows, width) table, filled up with NO_SOURCE."""
+    table = np.full((len(rows), width), NO_SOURCE, dtype=np.int64)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    return table
+
+
+# ---- the evaluator ---------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def first_defined(columns: Any, values: Any) -> int:
+    """The first defined one of `values[columns]`, else UNDEFINED. An absent key counts as undefined, as in JavaScript."""
+    for column in columns:
+        if column == NO_SOURCE:
+            break
+        if values[column] > UNDEFINED:
+            return int(values[column])
+    return UNDEFINED
+
+
+@compiled
+def request_counts(context: Context, entry: Any, request: Any) -> bool:
+    """Whether the request may fill gaps of the entry's delivery context: not if both name a channel and the two differ."""
+    stored = first_defined(context.conflict_entry, entry)
+    asked = first_defined(context.conflict_request, request)
+    return asked in (UNDEFINED, stored) or stored == UNDEFINED
+
+
+@compiled
+def fetch(source: int, context: Context, stale: Any, fresh: Any, request: Any) -> tuple[int, bool]:
+    """The value of one source (UNDEFINED if it has none), and whether it is the request's."""
+    bank, index = source // BANK, source % BANK
+    if bank == STALE:
+        return stale[index], False
+    if bank == FRESH:
+        return fresh[index], False
+    if bank == REQUEST:
+        return max(request[index], UNDEFINED), True
+    if bank == LITERAL:
+        return UNDEFINED, False
+    entry = fresh if bank == EFFECTIVE_FRESH else stale
+    value = first_defined(context.entry[index], entry)
+    if value == UNDEFINED and bank != EFFECTIVE_STALE_ALONE and request_counts(context, entry, request):
+        return first_defined(context.request[index], request), True
+    return value, False
+
+
+@compiled
+def evaluate(program: Program, site: int, stale: Any, fresh: Any, request: Any, patch: Any, asked: Any) -> None:
+    """What the site writes: fills `patch` (a value code, UNDEFINED, or ABSENT) and `asked` (is the value the request's).
+
+    Args:
+        program: the strategy's tables.
+        site: the write site's number.
+        stale: the snapshot, a value code for each field.
+        fresh: the entry in the lock, likewise.
+        request: a value code for each request key, UNDEFINED for "clear it", ABSENT where the caller did not name it.
+        patch: out, (fields,).
+        asked: out, (fields,); meaningful where `patch` is not ABSENT.
+    """
+    patch[:] = ABSENT
+    for row in range(program.first[site], program.first[site + 1]):
+        unless = program.unless[row]
+        if unless != NO_SOURCE and fetch(unless, program.context, stale, fresh, request)[0] != UNDEFINED:
+            continue
+        if program.when[row] == REQUESTED and request[program.sources[row, 0] % BANK] == ABSENT:
+            continue
+        value, from_request = UNDEFINED, False
+        for source in program.sources[row]:
+            if source == NO_SOURCE:
+                break
+            value, from_request = fetch(source, program.context, stale, fresh, request)
+            if value != UNDEFINED:
+                break
+        if value == UNDEFINED and program.when[row] == DEFINED:
+            continue
+        patch[program.field[row]] = value
+        asked[program.field[row]] = from_request
+
+
+@compiled
+def merge(fresh: Any, patch: Any, entry: Any) -> None:
+    """JavaScript's `{...fresh, ...patch}` into `entry`: an absent key keeps the fresh value, an undefined one erases it."""
+    for field in range(fresh.size):
+        entry[field] = fresh[field] if patch[field] == ABSENT else patch[field]

@@ -1,0 +1,1 @@
+"""Clobbers to rates: replicates, intervals, paired differences, rates too rare to be counted."""

@@ -1,0 +1,253 @@
+"""Conditional Monte Carlo: a clobber rate too small to be counted, with the sessions integrated out.
+
+On one gateway a timeline does not depend on which session a flow belongs to: all sessions share the lock, and each flow draws
+its session by itself. So a turn need not wait for another flow of its own session to commit while it is under way. Take the
+flows J that did commit meanwhile, whatever their sessions, and let p be the share of the turn's session. Then, everything but
+the sessions of J being given, the probability that the turn clobbers is
+
+    (1 - p)^|J| c(none of J) + sum over j in J of p (1 - p)^(|J| - 1) c(only j) + P(clobbers, two or more of J),
+
+where c is 0 or 1: the turn is replayed with exactly these flows in its session. The last term is left to what was drawn, so
+the estimate is unbiased; and as a *rare* clobber needs one such flow and hardly ever two, next to nothing is left to chance but
+the times. For frequent ones it is no better than counting. Where a read and another flow's commit fall on the same instant, it
+cannot be told which came first, and there is no estimate. (Asmussen and Glynn, Stochastic Simulation, ch. V.4.)
+
+A *scene* is a turn and one choice of the flows that are let into its session; it is replayed as a session of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simlib.case.case import Case, Strategy
+from simlib.common.arrays import Floats, Ints
+from simlib.estimate.intervals import Rate
+from simlib.model.history import History
+from simlib.model.plan import INHERITED, OWN, READS
+from simlib.replay.counts import turn_rows
+from simlib.replay.replay import replay_strategy
+from simlib.workload.traffic import Traffic, draw, session_shares
+from simlib.workload.workload import Workload
+
+PIECE = 500_000
+"""Rows that are replayed at a time."""
+MOST = 10
+"""With more replayed rows than this for each row of the history, or more overlaps, it is cheaper to count."""
+
+
+Simulate = Callable[[Workload, Case, Traffic, frozenset[str]], History]
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """The turns of a history, and the flows that committed while each of them was under way; n pairs of the two.
+
+    Attributes:
+        turn, last: (turns,) number of the flow, and its last row.
+        of: (n,) the turn's position in `turn`.
+        other: (n,) number of the other flow.
+    """
+
+    turn: Ints
+    last: Ints
+    of: Ints
+    other: Ints
+
+
+def conditional_rates(
+    workload: Workload, case: Case, strategies: Sequence[Strategy], seed: int, replicates: int, simulate: Simulate
+) -> dict[str, Rate]:
+    """Clobber rates from the same replicates that an experiment counts; `simulate` is the engine.
+
+    Returns:
+        strategy name -> its rate. Empty where the argument does not hold (several gateways, ties), or where so much overlaps
+        that counting is cheaper.
+    """
+    found: list[dict[str, tuple[float, int]]] = []
+    for replicate in range(replicates if strategies else 0):
+        one = conditional_replicate(workload, case, strategies, seed, replicate, simulate)
+        if not one:
+            return {}
+        found.append(one)
+    counts = {strategy.name: np.array([one[strategy.name] for one in found], dtype=np.float64) for strategy in strategies}
+    return {name: Rate(*count.T) for name, count in counts.items()}
+
+
+def conditional_replicate(
+    workload: Workload, case: Case, strategies: Sequence[Strategy], seed: int, replicate: int, simulate: Simulate
+) -> dict[str, tuple[float, int]]:
+    """Strategy name -> the expected number of clobbered turns of one replicate, and how many turns it has; empty as above."""
+    if workload.store.gateways > 1:
+        return {}
+    traffic, found = draw(workload, case, seed, replicate), {}
+    for in_lock in dict.fromkeys(strategy.in_lock for strategy in strategies):
+        history = simulate(workload, case, traffic, in_lock)
+        overlaps = find_overlaps(case, history)
+        if overlaps is None or _ties(case, history) or _rows_to_replay(history, overlaps) > MOST * len(history):
+            return {}
+        for strategy in strategies:
+            if strategy.in_lock == in_lock:
+                chances = turn_chances(case, strategy, history, overlaps, session_shares(workload))
+                found[strategy.name] = float(chances.sum()), chances.size
+    return found
+
+
+def find_overlaps(case: Case, history: History) -> Overlaps | None:
+    """The pairs, which depend on times only, and not on sessions. None if there are more than MOST for each row."""
+    flows = np.unique(history.flow[turn_rows(case, history)])
+    mine = np.flatnonzero(np.isin(history.flow, flows))
+    position = np.searchsorted(flows, history.flow[mine])
+    began, last = np.full(flows.size, np.inf), np.zeros(flows.size, dtype=np.int64)
+    np.minimum.at(began, position, history.read[mine])
+    np.maximum.at(last, position, mine)
+    start = np.searchsorted(history.end, began, side="right")
+    if np.maximum(last - start, 0).sum() > MOST * len(history):
+        return None
+    of, rows = _ranges(start, last)
+    keys = int(history.flow.max(initial=0)) + 1
+    others = history.flow[rows] != flows[of]
+    of, other = np.divmod(np.unique((of * keys + history.flow[rows])[others]), keys)
+    return Overlaps(flows, last, of, other)
+
+
+def _ties(case: Case, history: History) -> bool:
+    """Whether somewhere a snapshot was read at the very instant at which another flow's write was committed."""
+    rows = np.flatnonzero(case.reads_own[history.site])
+    first, last = (np.searchsorted(history.end, history.read[rows], side=side) for side in ("left", "right"))
+    met = np.minimum(first, len(history) - 1)
+    return bool(((last - first > 1) | ((last > first) & (history.flow[met] != history.flow[rows]))).any())
+
+
+def turn_chances(case: Case, strategy: Strategy, history: History, overlaps: Overlaps, shares: Floats) -> Floats:
+    """(turns,) the probability that each turn clobbers, given all but the sessions of the flows that overlap it.
+
+    `history` is of one gateway, `overlaps` are its pairs, and `shares` (sessions,) is each session's share of the flows.
+    """
+    clobbers = replay_strategy(case, strategy, history).clobbers
+    culprits = clobbers.culprit[turn_rows(case, history)[clobbers.culprit]]
+    drawn = np.isin(overlaps.turn, history.flow[culprits])
+    size = np.bincount(overlaps.of, minlength=overlaps.turn.size)
+    session = history.session[overlaps.last]
+    session_of = np.zeros(int(history.flow.max(initial=0)) + 1, dtype=np.int64)
+    session_of[history.flow] = history.session
+    together = np.bincount(overlaps.of[session_of[overlaps.other] == session[overlaps.of]], minlength=overlaps.turn.size)
+
+    share = shares[session]
+    chances = np.where(size == 0, drawn, drawn & (together >= 2)).astype(np.float64)
+    # Each turn that anything overlaps, with none of those flows in its session, and with each of them alone.
+    turns = np.flatnonzero(size)
+    if not turns.size:
+        return chances
+    of, other = np.concatenate([turns, overlaps.of]), np.concatenate([np.full(turns.size, -1), overlaps.other])
+    weight = np.where(other < 0, (1 - share[of]) ** size[of], share[of] * (1 - share[of]) ** (size[of] - 1))
+    clobbered = _replayed(case, strategy, history, overlaps, of, other)
+    np.add.at(chances, of, weight * clobbered)
+    return chances
+
+
+def _replayed(case: Case, strategy: Strategy, history: History, overlaps: Overlaps, of: Ints, other: Ints) -> Floats:
+    """(scenes,) 1 where turn `of` clobbers if `other`, and no other flow that overlaps it, is in its session; else 0."""
+    rows_of = _Rows(history)
+    clobbered = np.zeros(of.size)
+    sizes = rows_of.before(history.session[overlaps.last[of]], overlaps.last[of])
+    pieces = np.searchsorted(np.cumsum(sizes), np.arange(PIECE, sizes.sum() + PIECE, PIECE)) + 1
+    for scenes in np.split(np.arange(of.size), pieces[:-1]):
+        scene, row = rows_of.cast(overlaps, of[scenes], other[scenes])
+        staged = _stage(case, history, scene, row, scenes.size, overlaps.last[of[scenes]])
+        clobbers = replay_strategy(case, strategy, staged).clobbers
+        guilty = clobbers.culprit[turn_rows(case, staged)[clobbers.culprit]]
+        guilty = guilty[staged.flow[guilty] == overlaps.turn[of[scenes]][staged.session[guilty]]]
+        clobbered[scenes[np.unique(staged.session[guilty])]] = 1.0
+    return clobbered
+
+
+class _Rows:
+    """The rows of a history by session and by flow, ascending."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._by_session = np.argsort(history.session, kind="stable")
+        self._by_flow = np.argsort(history.flow, kind="stable")
+        size = len(history) + 1
+        self._session_key = history.session[self._by_session] * size + self._by_session
+        self._flow_key = history.flow[self._by_flow] * size + self._by_flow
+
+    def before(self, session: Ints, last: Ints) -> Ints:
+        """How many rows of a session there are up to row `last`."""
+        start, stop = self._span(self._session_key, session, last)
+        return stop - start
+
+    def cast(self, overlaps: Overlaps, of: Ints, other: Ints) -> tuple[Ints, Ints]:
+        """Scene and row of everything that is on stage: the session so far without the flows that overlap, and `other`."""
+        last = overlaps.last[of]
+        scene, place = _ranges(*self._span(self._session_key, self._history.session[last], last))
+        row = self._by_session[place]
+        flows = int(self._history.flow.max()) + 1
+        overlapping = np.isin(of[scene] * flows + self._history.flow[row], overlaps.of * flows + overlaps.other)
+        scene, row = scene[~overlapping], row[~overlapping]
+        guests = np.flatnonzero(other >= 0)
+        guest, place = _ranges(*self._span(self._flow_key, other[guests], last[guests]))
+        scene, row = np.concatenate([scene, guests[guest]]), np.concatenate([row, self._by_flow[place]])
+        order = np.lexsort((row, scene))
+        return scene[order], row[order]
+
+    def _span(self, keys: Ints, group: Ints, last: Ints) -> tuple[Ints, Ints]:
+        size = len(self._history) + 1
+        return np.searchsorted(keys, group * size), np.searchsorted(keys, group * size + last, side="right")
+
+
+def _stage(case: Case, history: History, scene: Ints, row: Ints, scenes: int, last: Ints) -> History:
+    """A history with one session for each scene; what each snapshot shows there follows from when it was read."""
+    size = len(history) + 1
+    key = scene * size + row
+    reads = np.array([READS.get(snapshot, INHERITED) for snapshot in case.snapshots])[history.site[row]]
+    # Rows that were committed when the snapshot was read; for one that is read in the lock, all before.
+    seen = np.where(reads == OWN, np.searchsorted(history.end, history.read[row], side="right"), row)
+    snapshot = np.searchsorted(key, scene * size + seen) - 1
+    snapshot[(snapshot < 0) | (scene[snapshot] != scene)] = -1
+    for number in _sources_first(case):
+        takes = np.flatnonzero(history.site[row] == number)
+        there = _same_flow(case, history, case.snapshots[number], row[takes])
+        shown = snapshot[np.searchsorted(key, scene[takes] * size + there)]
+        snapshot[takes] = np.where(there < 0, -1, shown)
+    columns = ("flow", "kind", "site", "gateway", "read", "queued", "lock", "end", "ok", "request")
+    return replace(
+        history,
+        session=scene,
+        snapshot=snapshot,
+        initial=history.initial[history.session[last]],
+        session_names=tuple(map(str, range(scenes))),
+        **{name: getattr(history, name)[row] for name in columns},
+    )
+
+
+def _sources_first(case: Case) -> list[int]:
+    """The sites that inherit their snapshot, each after the one that it inherits from."""
+
+    def depth(number: int) -> int:
+        source = case.snapshots[number]
+        return 1 + depth(case.sites.index(source)) if source in case.sites else 0
+
+    return sorted((number for number in range(len(case.sites)) if depth(number)), key=depth)
+
+
+def _same_flow(case: Case, history: History, site: str, rows: Ints) -> Ints:
+    """For each row, the one at `site` of the same flow; -1 if there is none."""
+    row_of = np.full(int(history.flow.max()) + 1, -1)
+    at = np.flatnonzero(history.site == case.sites.index(site))
+    row_of[history.flow[at]] = at
+    return row_of[history.flow[rows]]
+
+
+def _rows_to_replay(history: History, overlaps: Overlaps) -> int:
+    before = _Rows(history).before(history.session[overlaps.last], overlaps.last)
+    size = np.bincount(overlaps.of, minlength=overlaps.turn.size)
+    return int((before * (size + (size > 0))).sum())
+
+
+def _ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
+    """The numbers from start[k] to stop[k] - 1 for each k: which k, and the number."""
+    sizes = np.maximum(stop - start, 0)
+    of = np.repeat(np.arange(sizes.size), sizes)
+    return of, np.arange(of.size) - np.repeat(np.cumsum(sizes) - sizes, sizes) + start[of]

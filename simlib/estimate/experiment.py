@@ -1,0 +1,191 @@
+"""Replicates x strategies: every strategy over the same timelines, on one process or many.
+
+Strategies with the same `in_lock` share one timeline; others run on their own timeline with the same draws. The result does
+not depend on how many processes worked on it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+
+from simlib.case.case import Case
+from simlib.common.errors import InputError, RunError, allowed
+from simlib.estimate.conditional_monte_carlo import conditional_rates
+from simlib.estimate.intervals import Rate
+from simlib.estimate.result import Result
+from simlib.estimate.totals import Totals, fold, total
+from simlib.model import compiled_model as kernel
+from simlib.model import simpy_model as gateway
+from simlib.model.history import History, same
+from simlib.replay.counts import cost, tally
+from simlib.replay.replay import Outcomes, replay_strategy
+from simlib.workload.traffic import draw
+from simlib.workload.workload import MOST_REPLICATES, Workload
+
+ENGINES = {"compiled": kernel.simulate, "simpy": gateway.simulate}
+"""Two implementations of one model; their histories are equal, bit for bit. SimPy's is the specification."""
+WORTH_A_POOL = {"compiled": 10_000_000, "simpy": 300_000}
+"""Transactions below which starting further processes takes longer than it saves."""
+FEW = 50
+"""Clobbered turns; a rate that was counted from fewer is known to no better than 28 %."""
+RARE = 0.01
+"""More frequent clobbers are always counted, however short the run."""
+LARGEST_BLOCK = 64
+"""Replicates that a process simulates before it reports: enough to make reporting cheap."""
+
+
+def timelines(
+    workload: Workload, case: Case, strategies: Sequence[str], seed: int, replicate: int, engine: str
+) -> dict[str, History]:
+    """The history on which each strategy is judged in one replicate; equal `in_lock`, same history."""
+    traffic = draw(workload, case, seed, replicate)
+    histories = {
+        in_lock: ENGINES[engine](workload, case, traffic, in_lock)
+        for in_lock in dict.fromkeys(case.strategy(name).in_lock for name in strategies)
+    }
+    return {name: histories[case.strategy(name).in_lock] for name in strategies}
+
+
+def check_engines(workload: Workload, case: Case, strategies: Sequence[str], seed: int) -> int:
+    """Run the first replicate on both engines; returns how many transactions they agree on.
+
+    Raises:
+        RunError: the histories differ, which would be a bug.
+    """
+    one, other = (timelines(workload, case, strategies, seed, 0, engine) for engine in ENGINES)
+    distinct = {case.strategy(name).in_lock: name for name in strategies}
+    for name in distinct.values():
+        if not same(one[name], other[name]):
+            raise RunError(f"the engines {' and '.join(ENGINES)} disagree on the timeline of {name}, seed {seed}, replicate 0")
+    return sum(len(one[name]) for name in distinct.values())
+
+
+def run_replicate(workload: Workload, case: Case, strategies: Sequence[str], seed: int, engine: str, replicate: int) -> Totals:
+    """Simulate, replay and count one replicate."""
+    histories = timelines(workload, case, strategies, seed, replicate, engine)
+    distinct = {id(history): history for history in histories.values()}
+    serial = {key: replay_strategy(case, case.reference, history) for key, history in distinct.items()}
+    costs = {key: cost(history) for key, history in distinct.items()}
+    tallies = [
+        tally(case, replay_strategy(case, case.strategy(name), history), serial[id(history)])
+        for name, history in histories.items()
+    ]
+    return total(tallies, [costs[id(history)] for history in histories.values()])
+
+
+def run(
+    workload: Workload,
+    case: Case,
+    strategies: Sequence[str] = (),
+    *,
+    seed: int = 1,
+    replicates: int | None = None,
+    engine: str = "compiled",
+    jobs: int | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> Result:
+    """Run an experiment.
+
+    Args:
+        workload: the traffic.
+        case: the strategies' case.
+        strategies: names; none means all of the case. Differences refer to the case's baseline, or to the first name if the
+            baseline is not among them.
+        seed: the root of all random streams, at least 0.
+        replicates: how many; the workload's own number if not given.
+        engine: one of ENGINES. With the compiled one, the first replicate is run on SimPy as well and compared.
+        jobs: processes; as many as are worth their start if not given.
+        progress: called after each replicate.
+
+    Raises:
+        InputError: an unknown strategy or engine, a workload that does not fit the case, or a number out of range.
+        RunError: the two engines disagree.
+    """
+    names = tuple(dict.fromkeys(strategies)) or tuple(case.strategies)
+    count = workload.replicates if replicates is None else replicates
+    for label, value, least in (("seed", seed, 0), ("replicates", count, 1), ("jobs", 1 if jobs is None else jobs, 1)):
+        if value < least:
+            raise InputError(f"{label}: {value} is too small; allowed: {least} or more")
+    if count > MOST_REPLICATES:
+        raise InputError(f"replicates: {count} is too many; allowed: 1 to {MOST_REPLICATES:,}")
+    for name in names:
+        case.strategy(name)
+    if engine not in ENGINES:
+        raise InputError(f"engine '{engine}' is not known; {allowed(list(ENGINES))}")
+    workload.check_case(case, workload.workload)
+    checked = check_engines(workload, case, names, seed) if engine == "compiled" else 0
+    task = partial(run_replicate, workload, case, names, seed, engine)
+    parts = _parts(task, count, jobs or _worthwhile_jobs(workload, count, engine))
+    result = Result(
+        workload=workload,
+        case=case,
+        seed=seed,
+        engine=engine,
+        checked=checked,
+        strategies=names,
+        baseline=case.baseline if case.baseline in names else names[0],
+        totals=fold(parts, count, progress),
+    )
+    return replace(result, conditional=_conditional(result))
+
+
+def _conditional(result: Result) -> dict[str, Rate]:
+    """The rates of strategies that clobber too rarely to be counted well, where conditional Monte Carlo tells more."""
+    counted = {name: result.clobber_rate(name) for name in result.strategies}
+    rare = [name for name, rate in counted.items() if rate.totals.sum() < FEW and rate.estimate < RARE]
+    strategies = [result.case.strategy(name) for name in rare]
+    found = conditional_rates(result.workload, result.case, strategies, result.seed, result.replicates, ENGINES[result.engine])
+    return {
+        name: rate
+        for name, rate in found.items()
+        if np.count_nonzero(rate.totals) > 1
+        and rate.estimate < RARE
+        and 0 < rate.standard_error < (counted[name].standard_error or np.inf)
+    }
+
+
+def _parts(task: Callable[[int], Totals], count: int, jobs: int) -> Iterator[Totals]:
+    """The totals of each replicate, or of each block of them; in order."""
+    if jobs == 1:
+        yield from map(task, range(count))
+        return
+    size = min(LARGEST_BLOCK, max(1, count // (4 * jobs)))
+    blocks = [range(count)[first : first + size] for first in range(0, count, size)]
+    with ProcessPoolExecutor(min(jobs, count), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(partial(_block, task), blocks)
+
+
+def _block(task: Callable[[int], Totals], replicates: range) -> Totals:
+    return fold(map(task, replicates), len(replicates))
+
+
+def _worthwhile_jobs(workload: Workload, replicates: int, engine: str) -> int:
+    expected = sum(flow.rate * len(flow.steps) for flow in workload.traffic.values()) * workload.duration * replicates
+    return (os.cpu_count() or 1) if expected > WORTH_A_POOL[engine] else 1
+
+
+def find_example(result: Result, strategy: str) -> tuple[Outcomes, int] | None:
+    """A clobber of the commonest sort: site, field and kind, among races if there are any. None if there is no clobber.
+
+    Returns:
+        the replay it is from, and its number among the clobbers there.
+    """
+    counts = result.clobbers(strategy)
+    if not counts.any():
+        return None
+    racing = int(counts[..., 1].any())
+    sort = np.unravel_index(int(np.argmax(counts[..., racing])), counts.shape[:3])
+    for replicate in np.flatnonzero(result.numbers(strategy)["clobbering"][:, sort[0]]):
+        history = timelines(result.workload, result.case, [strategy], result.seed, int(replicate), result.engine)[strategy]
+        outcomes = replay_strategy(result.case, result.case.strategy(strategy), history)
+        clobbers = outcomes.clobbers
+        made_by = (history.site[clobbers.culprit], clobbers.field, clobbers.kind, clobbers.racing)
+        fits = np.logical_and.reduce([column == wanted for column, wanted in zip(made_by, (*sort, racing), strict=True)])
+        if fits.any():
+            return outcomes, int(np.flatnonzero(fits)[0])
+    raise AssertionError("a clobber that was counted happens again when its replicate is run again")

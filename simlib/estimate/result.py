@@ -1,0 +1,203 @@
+"""An experiment's result: every estimate, and the JSON."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from simlib.case.case import Case, Noticed
+from simlib.common.arrays import Ints
+from simlib.estimate.intervals import Difference, Interval, Mean, Rate
+from simlib.estimate.totals import Records, Totals
+from simlib.replay.counts import count_json, quantile
+from simlib.workload.workload import Workload
+
+
+@dataclass(frozen=True)
+class Result:
+    """An experiment's totals and the estimates from them.
+
+    Attributes:
+        workload, case, seed: what was run.
+        strategies: names, in the order asked for.
+        baseline: the strategy that differences refer to.
+        engine: which engine simulated.
+        checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well.
+        totals: over its replicates, in order; strategies as in `strategies`.
+        conditional: clobber rates by conditional Monte Carlo, from the same replicates, of strategies that clobbered too few
+            turns to be counted well.
+    """
+
+    workload: Workload
+    case: Case
+    seed: int
+    engine: str
+    checked: int
+    strategies: tuple[str, ...]
+    baseline: str
+    totals: Totals
+    conditional: Mapping[str, Rate] = field(default_factory=dict)
+
+    @property
+    def replicates(self) -> int:
+        """How many there were."""
+        return int(self.totals.numbers.shape[1])
+
+    def numbers(self, strategy: str) -> Records:
+        """(replicates,) records of the numbers in a Tally and a Cost; strategies with the same timeline have the same cost."""
+        return np.asarray(self.totals.numbers[self.strategies.index(strategy)])
+
+    def _sum(self, strategy: str, name: str) -> Ints:
+        return np.asarray(self.totals.sums[name][self.strategies.index(strategy)])
+
+    def _rate(self, strategy: str, counts: Callable[[Records], tuple[Any, Any]]) -> Rate:
+        """The share with its bound for zero widened by the clustering that the baseline shows in the same replicates."""
+
+        def counted(name: str) -> Any:
+            return np.array(counts(self.numbers(name)), dtype=np.float64)
+
+        events, exposures = counted(strategy)
+        return Rate(events, exposures, Rate(*counted(self.baseline)).design_effect)
+
+    def clobber_rate(self, strategy: str) -> Rate:
+        """Share of agent turns in which any write of the turn clobbers at least one field, as counted."""
+        return self._rate(strategy, lambda each: (each["clobbered_turns"], each["turns"]))
+
+    def best_rate(self, strategy: str) -> Rate:
+        """The same share by the better of two estimators: conditional Monte Carlo where it was needed, else counting."""
+        return self.conditional.get(strategy) or self.clobber_rate(strategy)
+
+    def racing_rate(self, strategy: str) -> Rate:
+        """The same share, counting only clobbers that need concurrency."""
+        return self._rate(strategy, lambda each: (each["racing_turns"], each["turns"]))
+
+    def lost_write_rate(self, strategy: str) -> Rate:
+        """Share of field writes by `write`-role sites that are clobbered before anyone legitimately replaces them."""
+        return self._rate(strategy, lambda each: (each["lost"], each["writes"]))
+
+    def site_rate(self, strategy: str, site: str) -> Rate:
+        """Share of the transactions at one write site that clobber."""
+        number = self.case.sites.index(site)
+        return self._rate(strategy, lambda each: (each["clobbering"][:, number], each["transactions"][:, number]))
+
+    def noticed_rate(self, strategy: str, noticed: Noticed) -> Rate:
+        """Share of flows that end in what a person notices."""
+        number = self.case.noticed.index(noticed)
+        return self._rate(strategy, lambda each: (each["noticed"][:, number, 0], each["noticed"][:, number, 1]))
+
+    def difference(self, strategy: str) -> Difference | None:
+        """Paired difference of the clobber rate to the baseline's, by one estimator for both; None for the baseline itself."""
+        if strategy == self.baseline:
+            return None
+        rate = self.best_rate if {strategy, self.baseline} <= set(self.conditional) else self.clobber_rate
+        return Difference(rate(strategy), rate(self.baseline))
+
+    def clobbers(self, strategy: str) -> Ints:
+        """(sites, fields, kinds, 2) clobbered fields over all replicates; the last axis: not racing, racing."""
+        return self._sum(strategy, "clobbers")
+
+    def by_field(self, strategy: str) -> Ints:
+        """(fields, kinds) clobbered fields over all replicates."""
+        return np.asarray(self.clobbers(strategy).sum(axis=(0, 3)), dtype=np.int64)
+
+    def by_site(self, strategy: str) -> Ints:
+        """(sites,) clobbered fields over all replicates, by the culprit's write site."""
+        return np.asarray(self.clobbers(strategy).sum(axis=(1, 2, 3)), dtype=np.int64)
+
+    def by_race(self, strategy: str) -> tuple[int, int]:
+        """Clobbered fields over all replicates that happen with no concurrency, and that need it."""
+        plain, racing = self.clobbers(strategy).sum(axis=(0, 1, 2))
+        return int(plain), int(racing)
+
+    def clobbered_turns_per_day(self, strategy: str) -> float:
+        """Clobbered turns a day at the workload's traffic."""
+        turns = float(self.best_rate(strategy).totals.sum())
+        return turns / (self.workload.duration * self.replicates) * 86400
+
+    def stood(self, strategy: str) -> tuple[float, float]:
+        """Median seconds that a wrong value stood, and the share of them that stood to the end of the replicate.
+
+        The median counts those that stood to the end as longer than any other; it is inf if they are more than half. It is
+        interpolated inside its bin, some 4 % wide.
+        """
+        ended, standing = self._sum(strategy, "stood"), int(self._sum(strategy, "standing"))
+        total = int(ended.sum()) + standing
+        if not total:
+            return math.nan, math.nan
+        return quantile(ended, total / 2 / ended.sum()) if standing <= total / 2 else math.inf, standing / total
+
+    def mean_wait(self, strategy: str) -> Mean:
+        """Mean wait for the lock, seconds a transaction."""
+        each = self.numbers(strategy)
+        return Mean(each["waited"], each["ended"])
+
+    def mean_hold(self, strategy: str) -> Mean:
+        """Mean time the lock is held, seconds a transaction."""
+        each = self.numbers(strategy)
+        return Mean(each["held"], each["ended"] - each["timeouts"])
+
+    def price(self, strategy: str) -> dict[str, float]:
+        """Lock wait and hold in seconds (mean, p50, p95, p99), utilisation of the lock, and how many writes timed out."""
+        each, waits, holds = self.numbers(strategy), self._sum(strategy, "waits"), self._sum(strategy, "holds")
+        held, span = (sum(each[name].tolist()) for name in ("held", "span"))
+        return (
+            {"wait_mean": self.mean_wait(strategy).estimate}
+            | {f"wait_p{percent}": quantile(waits, percent / 100) for percent in (50, 95, 99)}
+            | {"hold_mean": self.mean_hold(strategy).estimate}
+            | {f"hold_p{percent}": quantile(holds, percent / 100) for percent in (50, 95, 99)}
+            | {
+                "utilisation": held / span if span else math.nan,
+                "timeouts": int(each["timeouts"].sum()),
+            }
+        )
+
+    @property
+    def transactions(self) -> int:
+        """Transactions simulated, over all replicates and timelines."""
+        timelines = {self.case.strategy(name).in_lock: name for name in self.strategies}
+        return sum(int(self.numbers(name)["ended"].sum()) for name in timelines.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as `simlib run --json` prints it; a number that there is not is null."""
+        return {
+            "workload": self.workload.workload,
+            "case": self.case.name,
+            "engine": self.engine,
+            "engines_agree_on": self.checked,
+            "seed": self.seed,
+            "replicates": self.replicates,
+            "transactions": self.transactions,
+            "baseline": self.baseline,
+            "strategies": {name: self._strategy_json(name) for name in self.strategies},
+            "cost": {name: {key: _number(value) for key, value in self.price(name).items()} for name in self.strategies},
+        }
+
+    def _strategy_json(self, name: str) -> dict[str, Any]:
+        difference = self.difference(name)
+        plain, racing = self.by_race(name)
+        return {
+            "clobber_rate": estimate_json(self.clobber_rate(name)),
+            "conditional_clobber_rate": estimate_json(self.conditional[name]) if name in self.conditional else None,
+            "lost_write_rate": estimate_json(self.lost_write_rate(name)),
+            "difference_from_baseline": estimate_json(difference) if difference else None,
+            "variance_ratio": _number(difference.variance_ratio) if difference else None,
+            "racing_clobber_rate": estimate_json(self.racing_rate(name)),
+            "noticed": {noticed.name: estimate_json(self.noticed_rate(name, noticed)) for noticed in self.case.noticed},
+            "clobbered_turns_per_day": self.clobbered_turns_per_day(name),
+            "by_field": count_json(self.case, self.by_field(name)),
+            "by_site": {site: int(count) for site, count in zip(self.case.sites, self.by_site(name), strict=True)},
+            "racing": racing,
+            "not_racing": plain,
+        }
+
+
+def estimate_json(estimate: Mean | Difference) -> dict[str, float | None]:
+    """An estimate with its 95 % interval."""
+    interval = estimate.interval() or Interval(math.nan, math.nan)
+    return {"estimate": _number(estimate.estimate), "low": _number(interval.low), "high": _number(interval.high)}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

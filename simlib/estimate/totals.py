@@ -1,0 +1,62 @@
+"""What an experiment keeps of its replicates: a few numbers of each, and the sums of everything else.
+
+The replicate is the unit of every interval, so what intervals are made of is kept for each, some 200 bytes a strategy.
+Tables and histograms are only ever added up. So memory does not grow with the transactions.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simlib.common.arrays import Ints
+from simlib.replay.counts import Cost, Tally
+
+Records = NDArray[np.void]
+SUMMED = ("clobbers", "stood", "standing", "waits", "holds")
+"""What of a Tally and a Cost is only added up."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Tallies and costs of successive replicates.
+
+    Attributes:
+        numbers: (strategies, replicates) records of all that a Tally and a Cost have, but for what is in SUMMED.
+        sums: name in SUMMED -> (strategies, ...) its sum over the replicates.
+    """
+
+    numbers: Records
+    sums: dict[str, Ints]
+
+
+def total(tallies: Sequence[Tally], costs: Sequence[Cost]) -> Totals:
+    """The totals of one replicate, from the tally and the cost of each strategy."""
+    counted = [vars(tally) | vars(cost) for tally, cost in zip(tallies, costs, strict=True)]
+    columns = {name: np.array([one[name] for one in counted]) for name in counted[0]}
+    sums = {name: columns.pop(name) for name in SUMMED}
+    numbers = np.empty((len(counted), 1), [(name, column.dtype, column.shape[1:]) for name, column in columns.items()])
+    for name, column in columns.items():
+        numbers[name][:, 0] = column
+    return Totals(numbers, sums)
+
+
+def fold(parts: Iterable[Totals], replicates: int, progress: Callable[[], None] = lambda: None) -> Totals:
+    """The totals of all the parts, which have `replicates` together; `progress` is called for each.
+
+    Each part is added as it comes and then dropped.
+    """
+    parts = iter(parts)
+    first = next(parts)
+    numbers, done = np.empty((len(first.numbers), replicates), first.numbers.dtype), 0
+    sums = {name: np.zeros_like(table) for name, table in first.sums.items()}
+    for part in chain([first], parts):
+        for replicate in part.numbers.T:
+            numbers[:, done] = replicate
+            done += 1
+            progress()
+        for name, table in part.sums.items():
+            sums[name] += table
+    return Totals(numbers, sums)

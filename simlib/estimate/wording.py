@@ -1,0 +1,61 @@
+"""Numbers as people read them: with as many digits as they carry, and with their intervals."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from simlib.estimate.intervals import Difference, Mean
+
+
+def rate_text(rate: Mean | Difference) -> str:
+    """An estimate with its interval, or with the bound where nothing was seen."""
+    shown = points if isinstance(rate, Difference) else percent
+    interval = rate.interval()
+    if interval is None:
+        return shown(rate.estimate)
+    if not isinstance(rate, Difference) and rate.estimate == 0:
+        return f"0 (at most {percent(interval.high)})"
+    return f"{shown(rate.estimate)} ({span(interval.low, interval.high, shown)})"
+
+
+def percent(share: float) -> str:
+    """A share in percent with a sensible number of digits: 0.3130 -> 31.3 %, 0.00052 -> 0.052 %."""
+    value = 100 * share
+    if value != value:
+        return "n/a"
+    if value == 0:
+        return "0 %"
+    # Three significant digits from one per cent on, two below.
+    digits = (3 if abs(value) >= 0.995 else 2) - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(1, digits)}f} %".replace("-", "−")
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return ("+" if difference > 0 else "") + percent(difference).replace(" %", " pp")
+
+
+def span(low: float, high: float, form: Callable[[float], str] = percent) -> str:
+    """An interval in words."""
+    return f"{form(low).removesuffix(' %').removesuffix(' pp')} to {form(high)}"
+
+
+def milliseconds(seconds: float) -> str:
+    """A time in milliseconds with a sensible number of digits."""
+    value = seconds * 1000
+    return "n/a" if value != value else f"{value:.1f} ms" if value < 99.95 else f"{value:,.0f} ms"
+
+
+def seconds(value: float) -> str:
+    """A time in milliseconds, seconds, minutes or hours, whichever reads best."""
+    if value != value:
+        return "n/a"
+    if value == float("inf"):
+        return "to the end"
+    if value < 1:
+        return milliseconds(value)
+    return f"{value:.1f} s" if value < 100 else f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def listed(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,0 +1,123 @@
+"""What both models share: the plan of a replicate, made of its draws, and the history that their rows make up."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from simlib.case.case import Case
+from simlib.common.arrays import Bools, Codes, Floats, Ints
+from simlib.model.history import History, Values
+from simlib.workload.traffic import Traffic
+from simlib.workload.workload import Workload
+
+NO_COMMIT = -1
+OWN, IN_LOCK, NONE, INHERITED = range(4)
+READS = {"own": OWN, "in_lock": IN_LOCK, "none": NONE}
+Row = tuple[int, float, float, float, float, bool, int]
+"""One ended transaction: its number in `Traffic`, read, queued, lock, end, ok, snapshot."""
+ROW = np.dtype(
+    [
+        ("step", np.int64),
+        *((name, np.float64) for name in ("read", "queued", "lock", "end")),
+        ("ok", np.bool_),
+        ("snapshot", np.int64),
+    ]
+)
+
+
+class Rows(NamedTuple):
+    """The columns of a history, see there."""
+
+    flow: Ints
+    kind: Ints
+    site: Ints
+    session: Ints
+    gateway: Ints
+    read: Floats
+    queued: Floats
+    lock: Floats
+    end: Floats
+    ok: Bools
+    snapshot: Ints
+    request: Codes
+
+
+class Plan(NamedTuple):
+    """The draws as the model uses them, `compute` put before or inside the lock; see `Traffic` for shapes and units."""
+
+    arrive: Floats
+    first: Ints
+    session: Ints
+    gateway: Ints
+    reads: Ints
+    """(transactions,) where the snapshot comes from: OWN, IN_LOCK, NONE or INHERITED."""
+    inherits: Ints
+    after: Floats
+    prepare: Floats
+    hold: Floats
+
+    def plain(self) -> "Plan":
+        """The plan as lists of plain numbers, which are faster where Python looks at them one by one."""
+        return Plan(*(column.tolist() for column in self))
+
+
+def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
+    """The plan of one replicate, as arrays."""
+    before: Floats | float = traffic.compute
+    inside: Floats | float = 0.0
+    if in_lock:
+        is_inside = np.array([site in in_lock for site in case.sites])[traffic.site]
+        before, inside = np.where(is_inside, 0.0, traffic.compute), np.where(is_inside, traffic.compute, 0.0)
+    reads = np.array([READS.get(snapshot, INHERITED) for snapshot in case.snapshots], dtype=np.int64)
+    return Plan(
+        arrive=traffic.arrive,
+        first=traffic.first,
+        session=traffic.session,
+        gateway=traffic.gateway,
+        reads=reads[traffic.site],
+        inherits=traffic.inherits,
+        after=traffic.after,
+        prepare=traffic.prepare + before,
+        hold=traffic.hold + inside,
+    )
+
+
+def make_rows(traffic: Traffic, rows: list[Row]) -> Rows:
+    """The rows that a run left behind, as columns."""
+    table = np.array(rows, dtype=ROW)
+    step, read, queued, lock, end, ok, snapshot = (np.ascontiguousarray(table[name]) for name in ROW.names or ())
+    flow_of = np.repeat(np.arange(traffic.kind.size), np.diff(traffic.first))[step]
+    return Rows(
+        flow=flow_of,
+        kind=traffic.kind[flow_of],
+        site=traffic.site[step],
+        session=traffic.session[flow_of],
+        gateway=traffic.gateway[flow_of],
+        read=read,
+        queued=queued,
+        lock=lock,
+        end=end,
+        ok=ok,
+        snapshot=snapshot,
+        request=traffic.request[step],
+    )
+
+
+def make_history(workload: Workload, case: Case, traffic: Traffic, rows: Rows) -> History:
+    """The history of these rows."""
+    return History(
+        fields=case.fields,
+        request_keys=case.request,
+        sites=case.sites,
+        kinds=traffic.kinds,
+        initial=traffic.initial,
+        values=Values({domain: tuple(value) if isinstance(value, list) else 0 for domain, value in workload.values.items()}),
+        session_names=_session_names(workload.sessions.count),
+        **rows._asdict(),
+    )
+
+
+@lru_cache(maxsize=8)
+def _session_names(count: int) -> tuple[str, ...]:
+    return tuple(f"session-{number + 1}" for number in range(count))

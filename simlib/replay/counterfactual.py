@@ -1,0 +1,77 @@
+"""What each strategy would have done on a recorded timeline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from simlib.case.case import Case
+from simlib.common.arrays import Ints
+from simlib.replay.counts import count_json, tally
+from simlib.replay.recording import Check, Recording, check
+from simlib.replay.replay import replay_strategy
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """Every strategy on one recording. The timeline is the recorded one: that a strategy would change it is left out.
+
+    Attributes:
+        check: whether the recorded rule reproduces the recording.
+        turns: agent requests in the recording.
+        clobbered: strategy -> agent requests that clobber at least one field.
+        fields: strategy -> (fields, kinds) clobbered fields.
+        writes, lost: field writes by patches, and strategy -> how many of them were lost.
+    """
+
+    recording: Recording
+    check: Check
+    turns: int
+    clobbered: Mapping[str, int]
+    fields: Mapping[str, Ints]
+    writes: int
+    lost: Mapping[str, int]
+
+    def to_json(self, case: Case) -> dict[str, Any]:
+        """As `simlib replay --json` prints it."""
+        return {
+            "recording": self.recording.path.name,
+            "build": self.recording.build,
+            "rule": self.recording.rule,
+            "transactions": len(self.recording.history),
+            "committed": self.check.committed,
+            "entries_reproduced": self.check.entries_reproduced,
+            "clobbered_fields_recorded": self.check.clobbered_recorded,
+            "clobbered_fields_reproduced": self.check.clobbered_reproduced,
+            "exact": self.check.exact,
+            "mismatches": list(self.check.mismatches),
+            "counterfactual": {
+                name: {
+                    "clobber_rate": self.clobbered[name] / self.turns if self.turns else None,
+                    "by_field": count_json(case, self.fields[name]),
+                }
+                for name in self.clobbered
+            },
+        }
+
+
+def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] = ()) -> Counterfactual:
+    """Replay the recording with each strategy; none named means all.
+
+    The recorded rule is always among them.
+
+    Raises:
+        InputError: an unknown strategy.
+    """
+    names = list(dict.fromkeys([*(strategies or case.strategies), recording.rule]))
+    serial = replay_strategy(case, case.reference, recording.history)
+    tallies = {name: tally(case, replay_strategy(case, case.strategy(name), recording.history), serial) for name in names}
+    first = tallies[names[0]]
+    return Counterfactual(
+        recording=recording,
+        check=check(case, recording),
+        turns=first.turns,
+        clobbered={name: tallies[name].clobbered_turns for name in names},
+        fields={name: tallies[name].clobbers.sum(axis=(0, 3)) for name in names},
+        writes=first.writes,
+        lost={name: tallies[name].lost for name in names},
+    )

@@ -1,0 +1,1 @@
+"""Frames and figures to pages; notebooks to HTML."""

@@ -1,0 +1,139 @@
+"""The interleavings study: what every strategy can and cannot do in the small scopes, and the sections of its report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from simlib.case.case import load_case
+from simlib.replay.replay import KIND_MEANINGS, KINDS
+from simlib.report.diagram import sequence
+from simlib.report.html import Figure, Html, bullets, paragraphs, table_html
+from simlib.search.counterexample import Counterexample, judge
+from simlib.search.dependencies import VALUES
+from simlib.search.prove import Proofs, prove
+
+NOT_COVERED = (
+    "More flows on one session than a scope has, or other flows. What needs one more commit is not seen.",
+    f"More than {VALUES} defined values of a field.",
+    "Reads that are older than the stale reads asked for.",
+    "How often anything happens: that is what the simulation is for.",
+    "Code that does not do what the rules of the case say; a crash while a file is written; a lock that two processes hold.",
+    "The opposite error: every request is tried, also ones that no caller sends. A counterexample shows its requests.",
+)
+
+
+@dataclass(frozen=True)
+class Interleavings:
+    """What the interleavings report is made of; each method is one section."""
+
+    proofs: Proofs
+
+    def heading(self) -> Html:
+        """What was asked, and of what."""
+        case = self.proofs.case
+        return Html(f"{paragraphs(f'**{case.title}**').text}{self.verdict().text}")
+
+    def verdict(self) -> Html:
+        """One sentence a strategy."""
+        return bullets([f"`{name}`: {self.proofs.verdict(name)}" for name in self.proofs.strategies])
+
+    def matrix(self) -> Html:
+        """Strategy x kind: the length of the shortest schedule, and where."""
+        return Html(table_html(matrix(self.proofs, racing=True)))
+
+    def without_race(self) -> Html:
+        """Likewise, what happens with no concurrency."""
+        return Html(table_html(matrix(self.proofs, racing=False)))
+
+    def kinds(self) -> Html:
+        """What the kinds mean."""
+        return bullets([f"**{kind}**: {KIND_MEANINGS[kind]}" for kind in KINDS])
+
+    def diagrams(self) -> Html:
+        """The shortest schedule of each kind that is reachable."""
+        return Html("".join(figure(self.proofs, one)._repr_html_() for one in examples(self.proofs)))
+
+    def scopes(self) -> Html:
+        """The scopes in plain words, and how much was searched."""
+        stale = self.proofs.stale_reads
+        cache = (
+            f"A read through the cache may show an entry up to {stale} commits old."
+            if stale
+            else "Reads show the newest entry."
+        )
+        text = paragraphs(
+            "A scope is a few flows on one session. Every order of their reads and commits was tried, with every initial entry "
+            f"and every request; a field is undefined or has one of {VALUES} values. {cache}",
+        )
+        return Html(text.text + table_html(scope_table(self.proofs)))
+
+    def not_covered(self) -> Html:
+        """What the search says nothing about."""
+        return bullets(NOT_COVERED)
+
+
+def study(case: str, *, strategies: Sequence[str] = (), scopes: Sequence[str] = (), stale_reads: int = 0) -> Interleavings:
+    """Search, for the report; arguments as of `interleave.prove`, the case by its name or path.
+
+    Raises:
+        InputError, RunError: as `load_case` and `prove`.
+    """
+    return Interleavings(prove(load_case(case), strategies, scopes, stale_reads))
+
+
+def matrix(proofs: Proofs, racing: bool = True) -> pd.DataFrame:
+    """One row a strategy, one column a kind: `3 steps (handler, label)` or `unreachable`."""
+    rows = []
+    for name, proof in proofs.strategies.items():
+        shortest = [proof.shortest(kind, racing) for kind in KINDS]
+        rows.append(
+            [name, *(f"{len(one.steps)} steps ({one.site}, {one.field})" if one else "unreachable" for one in shortest)]
+        )
+    return pd.DataFrame(rows, columns=["strategy", *KINDS])
+
+
+def scope_table(proofs: Proofs) -> pd.DataFrame:
+    """One row a scope: its flows and their write sites, orders of steps, and states over all strategies."""
+    rows = []
+    for scope in proofs.scopes:
+        flows = "; ".join(f"{flow}: {', '.join(sites)}" for flow, sites in scope.flows)
+        states = sum(proof.states[scope.name] for proof in proofs.strategies.values())
+        rows.append([scope.name, flows, f"{proofs.schedules[scope.name]:,}", f"{states:,}"])
+    return pd.DataFrame(rows, columns=["scope", "flows and their write sites", "orders of steps", "states visited"])
+
+
+def examples(proofs: Proofs) -> list[Counterexample]:
+    """For each kind that is reachable by a race a shortest counterexample, the latest strategy's that is as short.
+
+    Of those one whose field somebody changed between snapshot and lock, if there is one: a diagram of that field tells it all.
+    """
+    found = []
+    for kind in KINDS:
+        races = [
+            one
+            for proof in reversed(list(proofs.strategies.values()))
+            for one in proof.counterexamples
+            if one.kind == kind and one.racing
+        ]
+        least = min((len(one.steps) for one in races), default=0)
+        shortest = [one for one in races if len(one.steps) == least]
+        found += [*(one for one in shortest if _changed(proofs, one)), *shortest][:1]
+    return found
+
+
+def shortest_of_all(proofs: Proofs) -> list[Counterexample]:
+    """For each strategy the shortest counterexample of each kind, with a race and without one."""
+    found = (proof.shortest(kind, racing) for proof in proofs.strategies.values() for racing in (True, False) for kind in KINDS)
+    return [one for one in found if one]
+
+
+def _changed(proofs: Proofs, counterexample: Counterexample) -> bool:
+    """Whether snapshot and lock show different values of the field."""
+    outcomes, number = judge(proofs.case, counterexample)
+    return bool(outcomes.clobbers.stale[number] != outcomes.clobbers.fresh[number])
+
+
+def figure(proofs: Proofs, counterexample: Counterexample) -> Figure:
+    """The counterexample as a sequence diagram, as `--as figure` writes it."""
+    return sequence(proofs.case, *judge(proofs.case, counterexample))

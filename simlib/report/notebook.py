@@ -1,0 +1,136 @@
+"""From a notebook and parameters to one offline HTML page: papermill runs it, nbconvert renders it.
+
+papermill only warns of a parameter that the notebook does not have, so `check_parameters` refuses it first.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from simlib.common.errors import InputError, RunError, allowed
+from simlib.common.files import replacing
+from simlib.common.shipped import NOTEBOOKS
+
+CELL_SECONDS = 3600
+_TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "list": list[str]}
+
+
+def find_notebook(name: str) -> Path:
+    """A shipped notebook by its name, or any by its path.
+
+    Raises:
+        InputError: there is none.
+    """
+    for path in (NOTEBOOKS / f"{name}.ipynb", Path(name)):
+        if path.is_file():
+            return path
+    raise InputError(f"{name}: no such notebook; {allowed(sorted(path.stem for path in NOTEBOOKS.glob('*.ipynb')))}, or a path")
+
+
+def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that the notebook does not have, or whose type is not that of the default.
+
+    Raises:
+        InputError: names the notebook, the parameter, its value, and what is allowed.
+    """
+    import papermill
+
+    try:
+        known = papermill.inspect_notebook(str(notebook))
+    except Exception as error:  # papermill and nbformat raise many kinds for a file that is no notebook
+        raise InputError(f"{notebook}: not a notebook: {' '.join(str(error).split())[:200]}") from None
+    for name, value in parameters.items():
+        if name not in known:
+            raise InputError(f"{notebook.name}: no parameter '{name}'; {allowed(sorted(known))}")
+        kind = known[name]["inferred_type_name"].split("[")[0]
+        try:
+            TypeAdapter(_TYPES.get(kind, Any)).validate_python(value, strict=True)
+        except ValidationError:
+            raise InputError(f"{notebook.name}: parameter '{name}' is {value!r}; allowed: {kind}") from None
+
+
+def execute(notebook: Path, parameters: Mapping[str, Any], output: Path, *, progress: bool = False) -> None:
+    """Run the notebook with the parameters and write the executed one to `output`, cell by cell.
+
+    Raises:
+        InputError: a parameter does not fit.
+        RunError: a cell failed; `output` holds everything up to there.
+    """
+    check_parameters(notebook, parameters)
+    import papermill
+
+    with tempfile.TemporaryDirectory(prefix="simlib-") as sockets:
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(output),
+                parameters=dict(parameters),
+                kernel_name="python3",
+                cwd=str(Path.cwd()),
+                progress_bar=progress,
+                log_output=False,
+                execution_timeout=CELL_SECONDS,
+                shutdown_kernel="immediate",
+                config=_transport(sockets),
+            )
+        except papermill.PapermillExecutionError as error:
+            if error.ename == InputError.__name__:
+                raise InputError(str(error.evalue)) from None
+            raise RunError(f"{notebook.name}: cell {error.exec_count} failed: {error.ename}: {error.evalue}") from None
+
+
+def _transport(folder: str) -> Any:
+    """Unix sockets where there are any: TCP ports can be taken by another kernel between their choice and their use.
+
+    In a folder of their own, as jupyter_client names them all alike, `kernel-ipc-1` and so on in the working directory.
+    """
+    from traitlets.config import Config
+
+    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}) if os.name == "posix" else Config()
+
+
+def render(executed: Path, page: Path, title: str) -> None:
+    """Write the executed notebook as one HTML file without its inputs. The same notebook gives the same bytes."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    notebook = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call] # nbformat has no types
+    notebook.metadata["title"] = title
+    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown" or cell.get("outputs")]
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # papermill's are random
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call] # nbconvert has no types
+        template_name="template",
+        extra_template_basedirs=[str(Path(__file__).parent)],
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+    body, _ = exporter.from_notebook_node(notebook)
+    with replacing(page) as temporary:
+        temporary.write_text(body, encoding="utf-8")
+
+
+def make_report(notebook: Path, parameters: Mapping[str, Any], page: Path, title: str, *, progress: bool = False) -> None:
+    """Run the notebook and write its page; on a failing cell, leave the partly run notebook beside where the page would be.
+
+    Raises:
+        InputError: a parameter does not fit.
+        RunError: a cell failed; the message says where the partly run notebook is.
+    """
+    page.parent.mkdir(parents=True, exist_ok=True)
+    partly = page.with_suffix(".failed.ipynb")
+    with tempfile.TemporaryDirectory() as folder:
+        executed = Path(folder) / notebook.name
+        try:
+            execute(notebook, parameters, executed, progress=progress)
+        except RunError as error:
+            with replacing(partly) as temporary:
+                temporary.write_bytes(executed.read_bytes())
+            raise RunError(f"{error}; the partly run notebook is {partly}") from None
+        render(executed, page, title)
+    partly.unlink(missing_ok=True)

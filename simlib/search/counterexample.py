@@ -1,0 +1,143 @@
+"""A schedule that breaks a strategy: its steps, and the history that replay judges."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from simlib.case.case import Case, Scope
+from simlib.case.rules import ABSENT, evaluate, merge
+from simlib.common.arrays import Codes
+from simlib.common.errors import RunError
+from simlib.model.history import History, Values
+from simlib.replay.replay import KINDS, Outcomes, replay_strategy
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a schedule.
+
+    Attributes:
+        flow: position in the scope.
+        site: the write site.
+        commits: a commit, or else a read.
+        shows: the commit that the snapshot shows, counted from 0; -1: the initial entry.
+        request: key -> value code, UNDEFINED to clear; empty for a read.
+    """
+
+    flow: int
+    site: str
+    commits: bool
+    shows: int
+    request: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """The shortest schedule with which a strategy clobbers; the clobber is in its last commit.
+
+    Attributes:
+        initial: field -> value code before the first step; what is not named is undefined.
+        price: of equally short schedules the least is the simplest: 100 a value and 1 a cleared key, in the initial entry
+            and in the requests.
+    """
+
+    strategy: str
+    scope: Scope
+    site: str
+    field: str
+    kind: str
+    racing: bool
+    initial: Mapping[str, int]
+    steps: tuple[Step, ...]
+    price: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The last commit of a counterexample as entries, (fields,) value codes each, and its request, (request keys,).
+
+    Attributes:
+        stale, fresh: what its snapshot and the lock showed.
+        written, expected: what it committed, and what a serial execution would have committed.
+    """
+
+    stale: Codes
+    fresh: Codes
+    request: Codes
+    written: Codes
+    expected: Codes
+
+
+def to_history(case: Case, counterexample: Counterexample) -> History:
+    """The schedule as a history, one second a step; each flow has a gateway of its own."""
+    steps, scope = counterexample.steps, counterexample.scope
+    commits = [number for number, step in enumerate(steps) if step.commits]
+    arrival = list(dict.fromkeys(step.flow for step in steps))
+    kinds = tuple(dict.fromkeys(name for name, _ in scope.flows))
+    flow = np.array([arrival.index(steps[number].flow) for number in commits], dtype=np.int64)
+    end = np.array(commits, dtype=np.float64) + 1.0
+    request = np.full((len(commits), len(case.request)), ABSENT, dtype=np.int32)
+    for row, number in enumerate(commits):
+        for key, code in steps[number].request.items():
+            request[row, case.request.index(key)] = code
+    initial = np.zeros((1, len(case.fields)), dtype=np.int32)
+    for field, code in counterexample.initial.items():
+        initial[0, case.fields.index(field)] = code
+    return History(
+        fields=case.fields,
+        request_keys=case.request,
+        sites=case.sites,
+        kinds=kinds,
+        flow=flow,
+        kind=np.array([kinds.index(scope.flows[steps[number].flow][0]) for number in commits], dtype=np.int64),
+        site=np.array([case.sites.index(steps[number].site) for number in commits], dtype=np.int64),
+        session=np.zeros(len(commits), dtype=np.int64),
+        gateway=flow,
+        read=np.array([_read_time(steps, number) for number in commits]),
+        queued=end - 0.5,
+        lock=end - 0.25,
+        end=end,
+        ok=np.ones(len(commits), dtype=np.bool_),
+        snapshot=np.array([steps[number].shows for number in commits], dtype=np.int64),
+        request=request,
+        initial=initial,
+        values=Values(dict.fromkeys(case.domains.values(), 0)),
+        session_names=("session-1",),
+    )
+
+
+def _read_time(steps: tuple[Step, ...], number: int) -> float:
+    """When a commit's own read was, or, if it has none, just before it queues."""
+    step = steps[number]
+    own = [at for at in range(number) if not steps[at].commits and (steps[at].flow, steps[at].site) == (step.flow, step.site)]
+    return own[-1] + 1.0 if own else number + 0.4
+
+
+def judge(case: Case, counterexample: Counterexample) -> tuple[Outcomes, int]:
+    """What replay says of the schedule, and the number of the promised clobber among its clobbers.
+
+    Raises:
+        RunError: replay finds no such clobber; the search and replay disagree.
+    """
+    outcomes = replay_strategy(case, case.strategy(counterexample.strategy), to_history(case, counterexample))
+    found, one = outcomes.clobbers, counterexample
+    last = len(outcomes.history) - 1
+    wanted = (last, case.fields.index(one.field), KINDS.index(one.kind), one.racing)
+    for number, clobber in enumerate(zip(found.culprit, found.field, found.kind, found.racing, strict=True)):
+        if clobber == wanted:
+            return outcomes, number
+    raise RunError(
+        f"strategy {one.strategy}: replay does not find {one.field} {one.kind} at {one.site} in scope {one.scope.name}"
+    )
+
+
+def last_moment(case: Case, outcomes: Outcomes) -> Moment:
+    """The last commit of a replayed schedule."""
+    history, last = outcomes.history, len(outcomes.history) - 1
+    entries = np.concatenate([history.initial, outcomes.entries])
+    stale, fresh = entries[history.snapshot[last] + 1], entries[last]
+    intended, expected, unused = np.empty_like(fresh), np.empty_like(fresh), np.empty(fresh.size, dtype=np.bool_)
+    evaluate(case.reference.program, int(history.site[last]), fresh, fresh, history.request[last], intended, unused)
+    merge(fresh, intended, expected)
+    return Moment(stale, fresh, history.request[last], entries[last + 1], expected)

@@ -1,0 +1,243 @@
+"""Every interleaving of a small scope: what a strategy cannot do, and the shortest schedule of what it can.
+
+A scope is a few flows on one session. Their steps are *reads* (a snapshot is taken) and *commits* (the lock is granted, the
+patch is merged, the lock is released). The search goes through every order of the steps, every initial entry and every
+request, breadth first; a state that was met before is not entered again. With `stale_reads` k, a read through the cache may
+show an entry up to k commits old, but never one from before the flow's own last commit or its last read: a process's write
+refreshes its cache, and a cache does not go back. (Each flow counts as its own process, which allows the most.)
+
+What makes the search small, and why each loses nothing:
+
+- *A commit is one step.* Nobody else can commit while the lock is held, and a read meanwhile shows what a read just before
+  the lock shows.
+- *Fields that no rule couples are checked apart*, each with its cone (`simlib.cone`): what is outside does not matter inside.
+- *Requests with one effect are one choice.* The request of a step acts on nothing but its commit.
+- *Values are interchangeable.* Rules ask whether a value is defined and whether two are equal, never which one it is. Renaming
+  values in a schedule gives a schedule with the same findings, so of a state's images only the least is kept.
+- *Snapshots under which no later commit differs are one.* That includes those that nobody will use again.
+- *Entries that no flow can still read are forgotten.*
+
+A flow that gives up waiting for the lock ends there; the search judges every beginning of every schedule, so it is covered.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from simlib.case.case import Case, Scope
+from simlib.common.errors import InputError, RunError, allowed
+from simlib.replay.replay import KINDS
+from simlib.search.counterexample import Counterexample, Step
+from simlib.search.dependencies import Cone, find_cone, tabulate
+from simlib.search.statespace import CACHED, Found, Search, lay_out, make_system, search
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What one strategy can do in the scopes that were searched.
+
+    Attributes:
+        states: scope -> states that were visited, over all fields.
+        counterexamples: the shortest one for each scope, site, field, kind and racing or not; shortest first.
+    """
+
+    strategy: str
+    states: Mapping[str, int]
+    counterexamples: tuple[Counterexample, ...]
+
+    @property
+    def safe(self) -> bool:
+        """Whether nothing is reachable, race or no race."""
+        return not self.counterexamples
+
+    def shortest(
+        self, kind: str, racing: bool = True, field: str | None = None, site: str | None = None
+    ) -> Counterexample | None:
+        """The shortest counterexample of that kind (at that field and site), or None: unreachable in these scopes."""
+        for one in self.counterexamples:
+            if one.kind == kind and one.racing == racing and field in (None, one.field) and site in (None, one.site):
+                return one
+        return None
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """Every strategy in the same scopes.
+
+    Attributes:
+        schedules: scope -> complete orders of its steps (with what each stale read shows), whatever the values.
+    """
+
+    case: Case
+    stale_reads: int
+    scopes: tuple[Scope, ...]
+    schedules: Mapping[str, int]
+    strategies: Mapping[str, Proof]
+
+    def verdict(self, strategy: str, kind: str | None = None) -> str:
+        """What was found for a strategy (and one kind of race), in half a sentence for a report."""
+        proof = self.strategies[strategy]
+        one = proof.shortest(kind) if kind else next(iter(proof.counterexamples), None)
+        if one:
+            race = "" if one.racing else ", with no concurrency"
+            return f"{one.field} {one.kind} at {one.site} in {len(one.steps)} steps (scope {one.scope.name}{race})"
+        names = ", ".join(scope.name for scope in self.scopes) if len(self.scopes) <= 3 else f"all {len(self.scopes)} scopes"
+        return (
+            f"unreachable in {names} ({sum(proof.states.values()):,} states, {sum(self.schedules.values()):,} orders of steps)"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As `simlib interleave --json` prints it; races under `strategies`, what needs no concurrency under `not_racing`."""
+        return {
+            "scopes": [
+                {
+                    "name": scope.name,
+                    "flows": [flow for flow, _ in scope.flows],
+                    "stale_reads": self.stale_reads,
+                    "states": sum(proof.states[scope.name] for proof in self.strategies.values()),
+                    "schedules": self.schedules[scope.name],
+                }
+                for scope in self.scopes
+            ],
+            "strategies": {name: _kinds_json(proof, racing=True) for name, proof in self.strategies.items()},
+            "not_racing": {name: _kinds_json(proof, racing=False) for name, proof in self.strategies.items()},
+        }
+
+
+def require_safe(proofs: Proofs, strategies: Sequence[str]) -> None:
+    """The gate of `--require-safe`.
+
+    Raises:
+        InputError: a strategy was not searched.
+        RunError: something is reachable for one of them.
+    """
+    for name in strategies:
+        if name not in proofs.strategies:
+            raise InputError(f"--require-safe {name}: not searched; {allowed(list(proofs.strategies))}")
+        if not proofs.strategies[name].safe:
+            raise RunError(f"strategy {name} is not safe: {proofs.verdict(name)}")
+
+
+def _kinds_json(proof: Proof, racing: bool) -> dict[str, dict[str, Any]]:
+    shortest = {kind: proof.shortest(kind, racing) for kind in KINDS}
+    return {
+        kind: {
+            "reachable": one is not None,
+            "steps": len(one.steps) if one else None,
+            "site": one.site if one else None,
+            "field": one.field if one else None,
+        }
+        for kind, one in shortest.items()
+    }
+
+
+def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = (), stale_reads: int = 0) -> Proofs:
+    """Search the scopes for everything that the strategies can do.
+
+    Args:
+        case: the case, whose file defines the scopes.
+        strategies: their names; none means all.
+        scopes: likewise.
+        stale_reads: how many commits old an entry from the cache may be.
+
+    Raises:
+        InputError: a name is not known, `stale_reads` is negative, or the case defines no scopes.
+        RunError: a scope is too large.
+    """
+    if stale_reads < 0:
+        raise InputError(f"stale reads {stale_reads}; allowed: 0 or more commits")
+    chosen = _choose_scopes(case, scopes)
+    known: dict[Any, Search] = {}
+    proofs = {}
+    for name in strategies or case.strategies:
+        strategy = case.strategy(name)
+        states = dict.fromkeys((scope.name for scope in chosen), 0)
+        found: list[Counterexample] = []
+        for field in range(len(case.fields)):
+            cone = find_cone(case, strategy, field)
+            commits = tabulate(case, strategy, cone)
+            # All that a search sees of a strategy and a field is this table: equal tables have equal searches.
+            table = hashlib.sha256(b"".join([cone.images.tobytes(), *(part.tobytes() for part in commits)])).digest()
+            for scope in chosen:
+                if (scope, table) not in known:
+                    system = make_system(case, scope, stale_reads, cone, commits)
+                    known[scope, table] = search(system, cone, f"scope {scope.name}, strategy {name}, {case.fields[field]}")
+                done = known[scope, table]
+                states[scope.name] += done.states
+                found += [_counterexample(case, name, scope, cone, one) for one in done.found]
+        found.sort(key=lambda one: (len(one.steps), one.price))
+        proofs[name] = Proof(name, states, tuple(found))
+    return Proofs(case, stale_reads, chosen, {scope.name: schedules(case, scope, stale_reads) for scope in chosen}, proofs)
+
+
+def _choose_scopes(case: Case, names: Sequence[str]) -> tuple[Scope, ...]:
+    by_name = {scope.name: scope for scope in case.scopes}
+    for name in names:
+        if name not in by_name:
+            raise InputError(f"scope '{name}' is not in case {case.name}; {allowed(list(by_name))}")
+    if not by_name:
+        raise InputError(f"case {case.name} defines no scopes; add `flows` and `scopes` to its file")
+    return tuple(by_name[name] for name in names or by_name)
+
+
+def _counterexample(case: Case, strategy: str, scope: Scope, cone: Cone, found: Found) -> Counterexample:
+    """The found moves as steps, with names instead of numbers where a person looks."""
+    flows, _ = lay_out(case, scope)
+    made, commits = [0] * len(flows), 0
+    held: dict[int, int] = {}
+    steps = []
+    for flow, site, reads, age, request, _, _ in found.moves:
+        slot = flows[flow][made[flow]][2]
+        made[flow] += 1
+        shows = held[slot] if not reads and slot >= 0 else commits - 1 - age
+        if reads:
+            held[slot] = shows
+        else:
+            commits += 1
+        row = cone.requests[site][request] if not reads else ()
+        steps.append(
+            Step(
+                flow,
+                case.sites[site],
+                not reads,
+                shows,
+                {case.request[key]: int(code) for key, code in enumerate(row) if code >= 0},
+            )
+        )
+    return Counterexample(
+        strategy=strategy,
+        scope=scope,
+        site=case.sites[found.site],
+        field=case.fields[cone.fields[0]],
+        kind=KINDS[(found.finding - 1) // 2],
+        racing=bool((found.finding - 1) % 2),
+        initial={case.fields[field]: code for field, code in cone.decode(found.initial).items()},
+        steps=tuple(steps),
+        price=found.price,
+    )
+
+
+def schedules(case: Case, scope: Scope, stale_reads: int) -> int:
+    """How many complete orders of the scope's steps there are, with what each read through the cache may show."""
+    flows, _ = lay_out(case, scope)
+
+    @cache
+    def count(made: tuple[int, ...], lag: tuple[int, ...]) -> int:
+        total, ended = 0, True
+        for flow, steps in enumerate(flows):
+            if made[flow] == len(steps):
+                continue
+            ended = False
+            _, reads, slot = steps[made[flow]]
+            after = tuple(number + (other == flow) for other, number in enumerate(made))
+            ages = range(lag[flow] + 1)
+            if reads:
+                total += sum(count(after, (*lag[:flow], age, *lag[flow + 1 :])) for age in ages)
+            else:
+                older = tuple(0 if other == flow else min(stale_reads, age + 1) for other, age in enumerate(lag))
+                total += count(after, older) * (len(ages) if slot == CACHED else 1)
+        return 1 if ended else total
+
+    return count((0,) * len(flows), (0,) * len(flows))

@@ -1,0 +1,329 @@
+"""The states of a small scope, and the search through them; `simlib.interleave` says what it searches and why it may skip.
+
+The search is compiled by numba and is plain Python when `NUMBA_DISABLE_JIT=1`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simlib.case.case import Case, Scope
+from simlib.common.arrays import Ints
+from simlib.common.compilation import compiled
+from simlib.common.errors import InputError, RunError
+from simlib.replay.replay import KINDS
+from simlib.search.dependencies import END, NONE, VALUE_COST, Commits, Cone
+
+CACHED, NEWEST = -1, -2
+"""Instead of a slot: the snapshot is read through the cache when the lock is granted; or it is the fresh entry."""
+MOST_STATES = 20_000_000
+
+FLOW, SITE, READS, AGE, REQUEST, FINDING, COST = range(7)
+"""Columns of a move: who, where, whether it is a read or a commit, how many commits old the snapshot is; then of a commit."""
+
+
+class System(NamedTuple):
+    """A scope with one cone and one strategy, as tables.
+
+    A state is a row of digits: for each flow how many steps it has made; for each flow how many commits old an entry it
+    may still be shown; the newest entry and the `stale_reads` before it; and the slots that hold snapshots.
+    """
+
+    stale_reads: int
+    length: Ints
+    """(flows,): steps."""
+    site: Ints
+    """(flows, steps)."""
+    reads: Ints
+    """(flows, steps): whether the step is a read."""
+    slot: Ints
+    """(flows, steps): the slot that a read fills or a commit uses, CACHED or NEWEST."""
+    frees: Ints
+    """(flows, steps): whether nobody uses the slot afterwards."""
+    asks_cache: Ints
+    """(flows, steps + 1): whether this step or a later one of the flow reads through the cache."""
+    commits: Commits
+    images: Ints
+    """(renamings, entries)."""
+    alike: Ints
+    """(slots, entries): of the snapshots under which no later commit differs, the least."""
+    radix: Ints
+    """(digits,)."""
+
+
+def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits: Commits) -> System:
+    """The tables of one search.
+
+    Raises:
+        InputError: a step inherits the snapshot of a site that reads nothing before the lock.
+        RunError: a state does not fit into 63 bits.
+    """
+    flows, users = lay_out(case, scope)
+    length = [len(steps) for steps in flows]
+    shape = (len(flows), max(length))
+    site, reads, slot, frees = np.zeros((4, *shape), dtype=np.int64)
+    asks_cache = np.zeros((shape[0], shape[1] + 1), dtype=np.int64)
+    for number, steps in enumerate(flows):
+        for position, step in enumerate(steps):
+            site[number, position], reads[number, position], slot[number, position] = step
+            frees[number, position] = step[2] >= 0 and step[2] not in [later[2] for later in steps[position + 1 :]]
+            asks_cache[number, position] = any(later[1] or later[2] == CACHED for later in steps[position:])
+    alike = np.array([_alike(commits, sites) for sites in users], dtype=np.int64)
+    digits = [steps + 1 for steps in length] + [stale_reads + 1] * len(flows) + [cone.entries] * (1 + stale_reads + len(users))
+    if math.prod(digits) >= 2**63:
+        raise RunError(f"scope {scope.name} with {stale_reads} stale reads is too large to search")
+    return System(
+        stale_reads, np.array(length), site, reads, slot, frees, asks_cache, commits,
+        cone.images, alike.reshape(len(users), cone.entries), np.array(digits),
+    )  # fmt: skip
+
+
+def lay_out(case: Case, scope: Scope) -> tuple[list[list[tuple[int, bool, int]]], list[list[int]]]:
+    """The steps (site, is a read, slot) of every flow, and for every slot the sites that commit with it."""
+    flows: list[list[tuple[int, bool, int]]] = []
+    users: list[list[int]] = []
+    for name, sites in scope.flows:
+        steps: list[tuple[int, bool, int]] = []
+        slots: dict[str, int] = {}
+        for site in sites:
+            number = case.sites.index(site)
+            snapshot = case.snapshots[number]
+            if snapshot == "own":
+                slots[site] = len(users)
+                users.append([number])
+                steps.append((number, True, slots[site]))
+            elif snapshot in ("in_lock", "none"):
+                slots[site] = CACHED if snapshot == "in_lock" else NEWEST
+            elif slots[snapshot] >= 0:
+                slots[site] = slots[snapshot]
+                users[slots[site]].append(number)
+            else:
+                raise InputError(
+                    f"scope {scope.name}: {site} of {name} inherits from {snapshot}, which reads nothing before the lock"
+                )
+            steps.append((number, False, slots[site]))
+        flows.append(steps)
+    return flows, users
+
+
+def _alike(commits: Commits, sites: list[int]) -> Ints:
+    """For each snapshot the first one under which the commits of these sites have the same effects, findings and prices."""
+    effects = np.stack([commits.entry[sites], commits.finding[sites], commits.cost[sites]])
+    first: dict[bytes, int] = {}
+    return np.array(
+        [first.setdefault(effects[:, :, stale].tobytes(), stale) for stale in range(effects.shape[2])], dtype=np.int64
+    )
+
+
+# ---- the search ------------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def moves(system: System, state: Any, after: Any, move: Any) -> int:
+    """Every step that some flow can take next: fills rows of `after` (states) and `move`, and returns how many."""
+    flows, ages = system.length.size, system.stale_reads
+    newest = 2 * flows
+    first_slot = newest + 1 + ages
+    count = 0
+    for flow in range(flows):
+        step = state[flow]
+        if step == system.length[flow]:
+            continue
+        site, slot, oldest = system.site[flow, step], system.slot[flow, step], state[flows + flow]
+        if system.reads[flow, step]:
+            for age in range(oldest + 1):
+                after[count] = state
+                after[count, flow] = step + 1
+                after[count, flows + flow] = age if system.asks_cache[flow, step + 1] else 0
+                after[count, first_slot + slot] = state[newest + age]
+                _forget(system, after[count])
+                move[count] = (flow, site, 1, age, 0, NONE, 0)
+                count += 1
+            continue
+        for age in range(oldest + 1 if slot == CACHED else 1):
+            stale = state[first_slot + slot] if slot >= 0 else state[newest + age]
+            for choice in range(system.commits.entry.shape[3]):
+                place = (site, stale, state[newest], choice)
+                if system.commits.entry[place] == END:
+                    break
+                after[count] = state
+                after[count, flow] = step + 1
+                if system.frees[flow, step]:
+                    after[count, first_slot + slot] = 0
+                for older in range(ages, 0, -1):
+                    after[count, newest + older] = state[newest + older - 1]
+                after[count, newest] = system.commits.entry[place]
+                for other in range(flows):
+                    asks = system.asks_cache[other, after[count, other]]
+                    after[count, flows + other] = min(ages, state[flows + other] + 1) if asks and other != flow else 0
+                _forget(system, after[count])
+                move[count] = (flow, site, 0, age, *_rest(system.commits, place))
+                count += 1
+    return count
+
+
+@compiled
+def _rest(commits: Commits, place: Any) -> tuple[int, int, int]:
+    return commits.request[place], commits.finding[place], commits.cost[place]
+
+
+@compiled
+def _forget(system: System, state: Any) -> None:
+    """Clear the older entries that no flow can be shown any more."""
+    flows = system.length.size
+    oldest = state[flows : 2 * flows].max()
+    state[2 * flows + 1 + oldest : 2 * flows + 1 + system.stale_reads] = 0
+
+
+@compiled
+def number_of(system: System, state: Any) -> int:
+    """The number of the least image of a state: states with one number have the same future."""
+    newest = 2 * system.length.size
+    first_slot = newest + 1 + system.stale_reads
+    least = -1
+    for image in system.images:
+        number = 0
+        for digit in range(state.size):
+            value = state[digit]
+            if digit >= newest:
+                value = image[value]
+            if digit >= first_slot:
+                value = system.alike[digit - first_slot, value]
+            number = number * system.radix[digit] + value
+        if least < 0 or number < least:
+            least = number
+    return least
+
+
+@compiled
+def state_of(system: System, number: int, state: Any) -> None:
+    """The state of that number, into `state`."""
+    for digit in range(state.size - 1, -1, -1):
+        state[digit] = number % system.radix[digit]
+        number //= system.radix[digit]
+
+
+@compiled
+def explore(system: System, starts: Any, prices: Any, most: int, findings: int) -> tuple[Any, Any, Any, Any]:
+    """Breadth first through everything that can be reached from the states `starts`, whose prices are given.
+
+    Invariant: the steps that a state has taken are part of it, so all its predecessors are one layer above and are done with
+    before it is expanded; its price, the least of any path to it, is final by then.
+
+    Returns:
+        The states' numbers, their prices, their cheapest predecessors (-1: a start), and for each (site, finding) the row
+        (steps, price, last state before the clobber), the least steps and then the least price; -1 where there is none.
+        More than `most` states: the search has been given up.
+    """
+    width = system.length.size * (system.stale_reads + 1) * system.commits.entry.shape[3]
+    after = np.empty((width, system.radix.size), dtype=np.int64)
+    move = np.empty((width, 7), dtype=np.int64)
+    best = np.full((system.commits.entry.shape[0], findings, 3), -1)
+    numbers, price, parent = np.empty((3, 1024), dtype=np.int64)
+    state = np.empty(system.radix.size, dtype=np.int64)
+    seen = {np.int64(-1): np.int64(-1)}
+    count = 0
+    for start in range(len(starts)):
+        number = np.int64(number_of(system, starts[start]))
+        if number not in seen:
+            seen[number] = np.int64(count)
+            numbers[count], price[count], parent[count] = number, prices[start], -1
+            count += 1
+    head = 0
+    while head < count <= most:
+        state_of(system, numbers[head], state)
+        steps = state[: system.length.size].sum() + 1
+        for row in range(moves(system, state, after, move)):
+            total = price[head] + move[row, COST]
+            finding = move[row, FINDING]
+            if finding != NONE:
+                record = best[move[row, SITE], finding]
+                if record[0] < 0 or (record[0] == steps and total < record[1]):
+                    record[0], record[1], record[2] = steps, total, head
+            number = np.int64(number_of(system, after[row]))
+            if number in seen:
+                known = seen[number]
+                if total < price[known]:
+                    price[known], parent[known] = total, head
+                continue
+            if count == numbers.size:
+                numbers = np.concatenate((numbers, np.empty_like(numbers)))
+                price = np.concatenate((price, np.empty_like(price)))
+                parent = np.concatenate((parent, np.empty_like(parent)))
+            seen[number] = np.int64(count)
+            numbers[count], price[count], parent[count] = number, total, head
+            count += 1
+        head += 1
+    return numbers[:count], price[:count], parent[:count], best
+
+
+# ---- what it found ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """The shortest way to one finding: (site, finding), its price, the number of the initial entry, and the moves."""
+
+    site: int
+    finding: int
+    price: int
+    initial: int
+    moves: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search: how many states there are, and the shortest way to each finding."""
+
+    states: int
+    found: tuple[Found, ...]
+
+
+def search(system: System, cone: Cone, place: str) -> Search:
+    """Search one scope for one cone; `place` names it in an error.
+
+    Raises:
+        RunError: there are more than MOST_STATES states.
+    """
+    starts = np.zeros((cone.entries, system.radix.size), dtype=np.int64)
+    starts[:, 2 * system.length.size] = np.arange(cone.entries)
+    prices = np.array([VALUE_COST * len(cone.decode(entry)) for entry in range(cone.entries)])
+    numbers, price, parent, best = explore(system, starts, prices, MOST_STATES, 1 + 2 * len(KINDS))
+    if len(numbers) > MOST_STATES:
+        raise RunError(f"{place}: more than {MOST_STATES:,} states; search a smaller scope or fewer stale reads")
+    found = []
+    for site, finding in zip(*np.nonzero(best[:, :, 0] >= 0), strict=True):
+        _, total, state = best[site, finding]
+        path = [int(state)]
+        while parent[path[0]] >= 0:
+            path.insert(0, int(parent[path[0]]))
+        steps = _walk(system, [(int(numbers[one]), int(price[one])) for one in path], (int(site), int(finding), int(total)))
+        first = starts[0].copy()
+        state_of(system, int(numbers[path[0]]), first)
+        found.append(Found(int(site), int(finding), int(total), int(first[2 * system.length.size]), steps))
+    return Search(len(numbers), tuple(found))
+
+
+def _walk(system: System, path: list[tuple[int, int]], goal: tuple[int, int, int]) -> tuple[tuple[int, ...], ...]:
+    """Concrete moves along a path of (state number, price), and the move after it that reaches the goal (site, finding, price).
+
+    The numbers on the path stand for images; the state that is carried along is a real one, whose values keep their names.
+    """
+    width = system.length.size * (system.stale_reads + 1) * system.commits.entry.shape[3]
+    after, move = np.empty((width, system.radix.size), dtype=np.int64), np.empty((width, 7), dtype=np.int64)
+    state = np.empty(system.radix.size, dtype=np.int64)
+    state_of(system, path[0][0], state)
+    taken = []
+    for (_, paid), following in zip(path, [*path[1:], None], strict=True):
+        for row in range(moves(system, state, after, move)):
+            price = paid + int(move[row, COST])
+            reached = (int(move[row, SITE]), int(move[row, FINDING]), price)
+            if reached == goal if following is None else (number_of(system, after[row]), price) == following:
+                break
+        else:
+            raise AssertionError("a state has another future than its image")
+        taken.append(tuple(int(value) for value in move[row]))
+        state = after[row].copy()
+    return tuple(taken)

@@ -1,0 +1,125 @@
+"""A counterexample as a regression case for vitest, in the pattern of the upstream tests.
+
+Stale entry, fresh store, request, expected entry. The case runs as it is, with the strategy's rules as the code under test,
+and fails; an engineer puts the real handler in their place.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from simlib.case.case import Case
+from simlib.case.rules import Rule
+from simlib.common.arrays import Ints
+
+_TEMPLATE = """\
+{comment}
+import {{ describe, expect, it }} from "vitest";
+
+type Entry = Record<string, string | null | undefined>;
+type Store = Record<string, Entry>;
+
+const sessionKey = "agent:main:main";
+// What {site} read before it waited for the lock.
+const staleEntry: Entry = {stale};
+// What the store holds when the lock is granted.
+const freshStore = (): Store => ({{ [sessionKey]: {fresh} }});
+const request: Entry = {request};
+// What a serial execution commits.
+const expectedEntry: Entry = {expected};
+
+// Adapt from here: use your own store and write site instead of these stand-ins.
+async function updateSessionStore(store: Store, mutate: (store: Store) => void): Promise<void> {{
+  mutate(store);
+}}
+{effective}
+function patchOf(stale: Entry, fresh: Entry, request: Entry): Entry {{
+  const patch: Entry = {{}};
+{rules}
+  return patch;
+}}
+
+describe("{site} write-back", () => {{
+  it("leaves {field} as a serial execution would", async () => {{
+    const store = freshStore();
+    await updateSessionStore(store, (current) => {{
+      const fresh = current[sessionKey];
+      current[sessionKey] = {{ ...fresh, ...patchOf(staleEntry, fresh, request) }};
+    }});
+    expect(store[sessionKey]).toEqual(expectedEntry);
+  }});
+}});"""
+
+_EFFECTIVE = """
+// The delivery context of an entry, its gaps filled from the request.
+function effective(entry: Entry, request: Entry = {{}}): Entry {{
+  const stored = {conflict_entry};
+  const asked = {conflict_request};
+  const usable = stored == null || asked == null || stored === asked ? request : {{}};
+  return {{
+{values}
+  }};
+}}
+"""
+
+
+def regression_case(case: Case, told: Mapping[str, Any], comment: str) -> str:
+    """The TypeScript file.
+
+    Args:
+        case: the case, for the rules.
+        told: what `showing.tell` says.
+        comment: lines that explain it, put at the top.
+    """
+    written = case.strategy(told["strategy"]).rules[told["site"]]
+    shown = {told["field"]}.union(*(told[part] for part in ("stale", "fresh", "request", "written", "expected")))
+    rules = [line for field, rule in written.items() if field in shown for line in _assignment(field, rule)]
+    uses_effective = any("effective(" in line for line in rules)
+    return _TEMPLATE.format(
+        comment="\n".join(f"// {line}" for line in comment.splitlines()),
+        site=told["site"],
+        field=told["field"],
+        stale=_literal(told["stale"]),
+        fresh=_literal(told["fresh"]),
+        request=_literal(told["request"]),
+        expected=_literal(told["expected"]),
+        effective=_effective(case) if uses_effective else "",
+        rules="\n".join(f"  {line}" for line in rules),
+    )
+
+
+def _literal(values: Mapping[str, str | None]) -> str:
+    return "{ " + ", ".join(f"{key}: {json.dumps(value)}" for key, value in values.items()) + " }" if values else "{}"
+
+
+def _assignment(field: str, rule: Rule) -> list[str]:
+    """One rule as a statement; the notation is TypeScript already, but for `*` and the conditions."""
+    value = rule.value.replace(".*", f".{field}")
+    conditions = []
+    if rule.when == "requested":
+        conditions.append(f'"{field}" in request')
+    elif rule.when == "defined":
+        conditions.append(f"({value}) != null")
+    if rule.unless:
+        conditions.append(f"{rule.unless.replace('.*', f'.{field}')} == null")
+    test = f"if ({' && '.join(conditions)}) " if conditions else ""
+    # A request clears with null, an entry has no null.
+    value = value if value.endswith("undefined") else f"{value} ?? undefined"
+    return [f"{test}patch.{field} = {value};"]
+
+
+def _effective(case: Case) -> str:
+    context = case.reference.program.context
+
+    def either(entry: Ints, request: Ints, asked: str) -> str:
+        names = [f"entry.{case.fields[column]}" for column in entry if column >= 0]
+        return " ?? ".join([*names, *(f"{asked}.{case.request[column]}" for column in request if column >= 0)])
+
+    return _EFFECTIVE.format(
+        conflict_entry=either(context.conflict_entry, context.conflict_request[:0], "") or "undefined",
+        conflict_request=either(context.conflict_entry[:0], context.conflict_request, "request") or "undefined",
+        values="\n".join(
+            f"    {name}: {either(context.entry[number], context.request[number], 'usable')},"
+            for number, name in enumerate(case.effective)
+        ),
+    )

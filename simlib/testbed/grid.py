@@ -1,0 +1,145 @@
+"""Many conditions on the testbed: each run's history saved, and a summary of what came out and how long things took."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simlib.case.case import Case
+from simlib.common.arrays import Floats
+from simlib.common.errors import InputError
+from simlib.common.files import replacing, validated
+from simlib.model.history import write_parquet
+from simlib.replay.replay import replay_strategy
+from simlib.testbed.run import TestbedRun, run_testbed
+from simlib.testbed.stores import STORES
+from simlib.workload.workload import Workload
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One cell of the grid.
+
+    Attributes:
+        store: `file` or `sqlite`.
+        load: factor on every flow's rate.
+        sessions: how many share the traffic.
+        gateways: how many processes share the store.
+        strategy: whose rules the gateways follow.
+    """
+
+    store: str
+    load: float
+    sessions: int
+    gateways: int
+    strategy: str
+
+    def __str__(self) -> str:
+        """A name for the files of this condition."""
+        return f"{self.store}-load{self.load:g}-sessions{self.sessions}-gateways{self.gateways}-{self.strategy}"
+
+    def workload(self, base: Workload) -> Workload:
+        """`base` under this condition.
+
+        Raises:
+            InputError: a number is out of range, or a flow of `base` names a gateway that is not there now.
+        """
+        data = base.model_dump()
+        data["sessions"]["count"], data["store"]["gateways"] = self.sessions, self.gateways
+        for flow in data["traffic"].values():
+            flow["rate"] *= self.load
+        return validated(Workload, data, f"{base.workload}, {self}")
+
+
+def grid(
+    stores: Sequence[str], loads: Sequence[float], sessions: Sequence[int], gateways: Sequence[int], strategies: Sequence[str]
+) -> list[Condition]:
+    """Every combination."""
+    return [Condition(*values) for values in itertools.product(stores, loads, sessions, gateways, strategies)]
+
+
+def standard_grid(strategy: str) -> list[Condition]:
+    """Sixteen conditions: both stores, the load as it is and fourfold, few sessions and more, one process and two."""
+    return grid(list(STORES), [1, 4], [3, 10], [1, 2], [strategy])
+
+
+def run_grid(
+    workload: Workload,
+    case: Case,
+    conditions: Iterable[Condition],
+    folder: Path,
+    seconds: float = 10.0,
+    seed: int = 1,
+    entry_bytes: int = 0,
+    progress: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Run the conditions one after the other, with seeds that count up from `seed`.
+
+    Writes `CONDITION.parquet` (the history) for each, and after each of them `summary.csv`, so what was finished stays; calls
+    `progress` then.
+
+    Returns:
+        the summary, a row a condition: the condition, the file, what `run_testbed` was given, and `summary` of the run.
+
+    Raises:
+        InputError, RunError: as `run_testbed`.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot make this folder: {error.strerror}; allowed: a folder that can be written"
+        ) from None
+    for number, condition in enumerate(conditions):
+        run = run_testbed(
+            condition.workload(workload), case, condition.strategy, condition.store, seconds, seed + number, entry_bytes
+        )
+        write_parquet(run.history, folder / f"{condition}.parquet", run.strategy)
+        given = {"seconds": seconds, "seed": seed + number, "entry_bytes": entry_bytes}
+        rows.append({**asdict(condition), "file": f"{condition}.parquet", **given, **summary(run)})
+        with replacing(folder / "summary.csv") as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False)
+        progress()
+    return pd.DataFrame(rows)
+
+
+def summary(run: TestbedRun) -> dict[str, float]:
+    """Counts of the run, and the 50, 95 and 99 % quantiles of each of its `timings` in seconds (NaN where there is none)."""
+    clobbers = replay_strategy(run.case, run.case.strategy(run.strategy), run.history).clobbers
+    counts = {
+        "transactions": len(run.history),
+        "timed_out": int((~run.history.ok).sum()),
+        "clobbering": int(np.unique(clobbers.culprit).size),
+        "clobbered_fields": len(clobbers),
+    }
+    quantiles = {
+        f"{name}_p{percent}": float(np.percentile(values, percent)) if values.size else float("nan")
+        for name, values in timings(run).items()
+        for percent in (50, 95, 99)
+    }
+    return {**counts, **quantiles}
+
+
+def timings(run: TestbedRun) -> dict[str, Floats]:
+    """What took how long, in seconds.
+
+    Returns:
+        `late`: from the drawn arrival of a flow to its first read; `prepare_over`: preparation beyond what was drawn (both are
+        the event loop and the scheduler); `wait`: for the lock, the queue included; `hold`: from lock to commit, with the
+        computing that the strategy does in the lock.
+    """
+    history, traffic, step = run.history, run.traffic, run.step
+    inside = np.isin(history.site, [run.case.sites.index(site) for site in run.case.strategy(run.strategy).in_lock])
+    drawn = traffic.prepare[step] + np.where(inside, 0.0, traffic.compute[step])
+    first = np.isin(step, traffic.first[:-1])
+    return {
+        "late": (history.read - traffic.arrive[history.flow])[first],
+        "prepare_over": history.queued - history.read - drawn,
+        "wait": history.lock - history.queued,
+        "hold": (history.end - history.lock)[history.ok],
+    }

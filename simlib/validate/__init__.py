@@ -1,0 +1,1 @@
+"""Predicted against observed, for recordings, testbed runs and races."""

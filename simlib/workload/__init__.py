@@ -1,0 +1,1 @@
+"""Who asks for what, how often, how long it takes; every draw."""

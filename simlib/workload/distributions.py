@@ -1,0 +1,97 @@
+"""The distributions that a workload may name, each as a quantile function of one uniform draw.
+
+One uniform a variate, so that changing a distribution's parameters, or its kind, leaves every other draw as it was, and
+moves this one monotonically (common random numbers).
+"""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, Tag
+from pydantic import Discriminator as ByKey
+from scipy import special
+
+from simlib.common.arrays import Floats
+from simlib.common.files import Strict
+
+
+class Constant(Strict):
+    """Always `value`. A bare number in a workload means this."""
+
+    dist: Literal["constant"] = "constant"
+    value: NonNegativeFloat
+
+    def quantile(self, uniform: Floats) -> Floats:
+        """`value` for every draw; shape of `uniform`."""
+        return np.full(uniform.shape, self.value)
+
+
+class Exponential(Strict):
+    """Exponential with the given mean."""
+
+    dist: Literal["exponential"]
+    mean: PositiveFloat
+
+    def quantile(self, uniform: Floats) -> Floats:
+        """The quantiles at `uniform`, in its shape."""
+        return -self.mean * np.log1p(-uniform)
+
+
+class Lognormal(Strict):
+    """Lognormal: the logarithm is normal with mean log(median) and standard deviation sigma."""
+
+    dist: Literal["lognormal"]
+    median: PositiveFloat
+    sigma: NonNegativeFloat
+
+    def quantile(self, uniform: Floats) -> Floats:
+        """The quantiles at `uniform`, in its shape."""
+        return np.asarray(self.median * np.exp(self.sigma * special.ndtri(uniform)), dtype=np.float64)
+
+
+class Gamma(Strict):
+    """Gamma with the given mean and shape (shape 1 is exponential, larger is steadier)."""
+
+    dist: Literal["gamma"]
+    mean: PositiveFloat
+    shape: PositiveFloat
+
+    def quantile(self, uniform: Floats) -> Floats:
+        """The quantiles at `uniform`, in its shape."""
+        return np.asarray(special.gammaincinv(self.shape, uniform) * self.mean / self.shape, dtype=np.float64)
+
+
+class Empirical(Strict):
+    """The empirical distribution of measured values, with linear interpolation between neighbours."""
+
+    dist: Literal["empirical"]
+    values: list[NonNegativeFloat] = Field(min_length=1)
+
+    def quantile(self, uniform: Floats) -> Floats:
+        """The quantiles at `uniform`, in its shape."""
+        return np.asarray(np.quantile(np.array(self.values, dtype=np.float64), uniform), dtype=np.float64)
+
+
+def _short(data: Any) -> Any:
+    return {"dist": "constant", "value": data} if isinstance(data, int | float) and not isinstance(data, bool) else data
+
+
+def _kind(data: Any) -> str:
+    return str(data.get("dist", "")) if isinstance(data, dict) else str(getattr(data, "dist", ""))
+
+
+Distribution = Annotated[
+    Annotated[Constant, Tag("constant")]
+    | Annotated[Exponential, Tag("exponential")]
+    | Annotated[Lognormal, Tag("lognormal")]
+    | Annotated[Gamma, Tag("gamma")]
+    | Annotated[Empirical, Tag("empirical")],
+    ByKey(
+        _kind,
+        custom_error_type="unknown_distribution",
+        custom_error_message="not a distribution; write a number, or {dist: KIND, ...}; "
+        "allowed: constant, exponential, lognormal, gamma, empirical",
+    ),
+    BeforeValidator(_short),
+]
+"""A number (constant) or one of the distributions by its `dist` key. Times are in seconds."""

@@ -1,0 +1,259 @@
+"""A workload: who asks for what, how often, and how long the steps take; YAML in, validated model out.
+
+`load_workload("busy-team", ["traffic.patch.rate=2"])` reads data/workloads/busy-team.yaml and overrides a scalar.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
+from pydantic import Discriminator as ByKey
+
+from simlib.case.case import Case
+from simlib.common.errors import InputError, allowed
+from simlib.common.files import Strict, load_yaml, parse_yaml, validated
+from simlib.common.shipped import find
+from simlib.workload.distributions import Constant, Distribution
+
+Share = Annotated[float, Field(ge=0, le=1)]
+MOST_TRANSACTIONS, MOST_REPLICATES = 20_000_000, 1_000_000
+"""What one replicate may be expected to make, and how many there may be: more is a slip of the pen."""
+MANY = 1_000_000_000
+"""The size of a domain in which two draws practically never agree; `many` in YAML."""
+
+
+def _kind_of_domain(data: Any) -> str | None:
+    return "names" if isinstance(data, list) else "number" if isinstance(data, int) else "many" if data == "many" else None
+
+
+Domain = Annotated[
+    Annotated[list[str], Field(min_length=1), Tag("names")]
+    | Annotated[int, Field(gt=0, le=MANY), Tag("number")]
+    | Annotated[Literal["many"], Tag("many")],
+    ByKey(
+        _kind_of_domain,
+        custom_error_type="unknown_domain",
+        custom_error_message="not a domain; write a list of names, a number of them, or many",
+    ),
+]
+"""The values of a domain: their names, how many there are, or `many`."""
+
+
+class Sessions(Strict):
+    """The sessions that share the store, and how traffic spreads over them."""
+
+    count: PositiveInt = Field(description="how many", le=1_000_000)
+    popularity: Literal["uniform", "zipf"] = "uniform"
+    exponent: NonNegativeFloat = Field(
+        1.0, description="of the Zipf law: the k-th session's share is proportional to k**-exponent"
+    )
+    initial: list[str] = Field([], description="fields that every session has from the start")
+
+
+class Store(Strict):
+    """The store file and the processes on it. Times in seconds."""
+
+    gateways: PositiveInt = Field(1, description="processes that share the file, each with its own cache and FIFO queue")
+    cache_ttl: NonNegativeFloat = Field(45.0, description="a cached copy is used this long while the file's mtime is unchanged")
+    mtime_tick: NonNegativeFloat = Field(0.004, description="the resolution of the file's mtime; 0 is exact")
+    lock_poll: PositiveFloat = Field(0.05, description="who finds the lock file taken waits this long times the attempt")
+    lock_poll_max: PositiveFloat = Field(1.0, description="but no longer than this")
+    lock_timeout: PositiveFloat = Field(10.0, description="and gives up after this; the write then fails loudly")
+    release: NonNegativeFloat = Field(0.0, description="from a commit, which readers see at once, until the lock is free")
+
+
+class Poisson(Strict):
+    """Independent arrivals."""
+
+    kind: Literal["poisson"] = "poisson"
+
+
+class Bursty(Strict):
+    """Poisson arrivals during exponential busy periods, none during idle ones; `rate` is the long-run mean."""
+
+    kind: Literal["bursty"]
+    busy: PositiveFloat = Field(description="mean length of a busy period, seconds")
+    idle: PositiveFloat = Field(description="mean length of an idle period, seconds")
+
+
+class Periodic(Strict):
+    """One arrival each 1/rate seconds from a random phase, each moved by up to `jitter` of the period."""
+
+    kind: Literal["periodic"]
+    jitter: Share = 0.0
+
+
+class Diurnal(Strict):
+    """Poisson arrivals whose rate swings by `amplitude` around the mean with the given period."""
+
+    kind: Literal["diurnal"]
+    period: PositiveFloat = Field(86400.0, description="seconds")
+    amplitude: Share = 0.8
+
+
+class Recorded(Strict):
+    """Arrivals at given times; `rate` is not used."""
+
+    kind: Literal["recorded"]
+    times: list[NonNegativeFloat] = Field(description="seconds from the start")
+
+
+def _short_arrivals(data: Any) -> Any:
+    return {"kind": data} if isinstance(data, str) else data
+
+
+Arrivals = Annotated[
+    Annotated[Poisson | Bursty | Periodic | Diurnal | Recorded, Field(discriminator="kind")], BeforeValidator(_short_arrivals)
+]
+
+
+class Ask(Strict):
+    """One shape of request: the keys it names a value for, and those it clears."""
+
+    weight: PositiveFloat = 1.0
+    ask: list[str] = []
+    clear: list[str] = []
+
+
+class Flow(Strict):
+    """A chain of transactions at the named write sites, one after the other, that a request sets off."""
+
+    rate: NonNegativeFloat = Field(description="per second, all sessions together")
+    arrivals: Arrivals = Poisson()
+    gateways: list[NonNegativeInt] = Field([], description="the processes it may arrive at, by number; none named: any")
+    steps: dict[str, list[Ask]] = Field(
+        min_length=1, description="write site -> shapes of its request, in the order they happen"
+    )
+
+
+class Times(Strict):
+    """How long a transaction at one write site takes. Times in seconds."""
+
+    after: Distribution = Constant(value=0.0)
+    prepare: Distribution = Constant(value=0.0)
+    compute: Distribution = Constant(value=0.0)
+    hold: Distribution
+
+
+class Workload(Strict):
+    """A validated workload file; the comments in data/workloads/busy-team.yaml explain every key."""
+
+    workload: str
+    about: str
+    case: str
+    duration: PositiveFloat = Field(description="seconds of arrivals simulated in each replicate")
+    replicates: int = Field(20, ge=1, le=MOST_REPLICATES)
+    sessions: Sessions
+    store: Store = Store()
+    values: dict[str, Domain] = Field(description="domain -> its values, or how many there are")
+    traffic: dict[str, Flow] = Field(min_length=1)
+    times: dict[str, Times]
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "Workload":
+        expected = self.duration * sum(flow.rate * len(flow.steps) for flow in self.traffic.values())
+        if expected > MOST_TRANSACTIONS:
+            raise ValueError(
+                f"duration: with these rates some {expected:.2g} transactions; allowed: {MOST_TRANSACTIONS:,} a replicate"
+            )
+        used = {site for flow in self.traffic.values() for site in flow.steps}
+        for site in sorted(used - set(self.times)):
+            raise ValueError(f"times: no entry for write site '{site}', which a flow uses")
+        for name, flow in self.traffic.items():
+            for gateway in flow.gateways:
+                if gateway >= self.store.gateways:
+                    raise ValueError(
+                        f"traffic.{name}.gateways: {gateway} is not there; allowed: 0 to {self.store.gateways - 1}"
+                    )
+        return self
+
+    def domain_size(self, domain: str) -> int:
+        """How many values the domain has."""
+        values = self.values[domain]
+        return len(values) if isinstance(values, list) else MANY if values == "many" else values
+
+    def check_case(self, case: Case, source: str) -> None:
+        """Refuse names that the case does not have.
+
+        Raises:
+            InputError: a site, a request key, a field or a domain is unknown.
+        """
+        for name, flow in self.traffic.items():
+            place = f"{source}: traffic.{name}.steps"
+            for site, asks in flow.steps.items():
+                _check(place, site, case.sites)
+                inherits = case.snapshots[case.sites.index(site)]
+                earlier = list(flow.steps)[: list(flow.steps).index(site)]
+                if inherits not in ("own", "in_lock", "none", *earlier):
+                    raise InputError(
+                        f"{place}.{site}: inherits the snapshot of {inherits}, which is no earlier step of this flow"
+                    )
+                for key in (key for ask in asks for key in (*ask.ask, *ask.clear)):
+                    _check(f"{place}.{site}", key, case.request)
+                    _check(f"{source}: values (needed by {name}.{site}, {key})", case.domains[key], tuple(self.values))
+        for field in self.sessions.initial:
+            _check(f"{source}: sessions.initial", field, case.fields)
+            _check(f"{source}: values (needed by sessions.initial, {field})", case.domains[field], tuple(self.values))
+        for site in self.times:
+            _check(f"{source}: times", site, case.sites)
+
+
+def _check(place: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise InputError(f"{place}: '{name}' is not known; {allowed(known)}")
+
+
+def load_workload(name: str, overrides: Sequence[str] = ()) -> Workload:
+    """A workload by its shipped name or by the path of its YAML file.
+
+    Args:
+        name: `busy-team`, or `path/to/mine.yaml`.
+        overrides: `key.key=value`; the value is YAML, the keys are those of the file (a number picks from a list).
+
+    Raises:
+        InputError: what is wrong, and where.
+    """
+    path = find("workloads", name)
+    data = load_yaml(path)
+    for override in overrides:
+        _override(data, override, str(path))
+    return validated(Workload, data, str(path))
+
+
+def _override(data: dict[str, Any], override: str, source: str) -> None:
+    keys, equals, text = override.partition("=")
+    if not equals or not keys:
+        raise InputError(f"--set {override}: write key.key=value, as in traffic.patch.rate=2")
+    try:
+        value = parse_yaml(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {override}: '{text}' is not a YAML value") from None
+    *parents, last = keys.split(".")
+    node: Any = data
+    for number, key in enumerate(parents):
+        node = _child(node, key, ".".join(parents[: number + 1]), override, source)
+    if isinstance(node, dict):
+        node[last] = value
+    elif isinstance(node, list):
+        node[_position(node, last, override, source)] = value
+    else:
+        raise InputError(f"--set {override}: {'.'.join(parents)} in {source} is {node!r}, which has no keys")
+
+
+def _child(node: Any, key: str, place: str, override: str, source: str) -> Any:
+    if isinstance(node, dict):
+        if place == "store":
+            return node.setdefault(key, {})  # the one optional mapping of a workload
+        if key in node:
+            return node[key]
+    if isinstance(node, list):
+        return node[_position(node, key, override, source)]
+    known = [str(name) for name in node] if isinstance(node, Mapping) else []
+    raise InputError(f"--set {override}: {source} has no {place}; {allowed(known)}")
+
+
+def _position(node: list[Any], key: str, override: str, source: str) -> int:
+    if not key.isdecimal() or int(key) >= len(node):
+        raise InputError(f"--set {override}: '{key}' is not a position in that list of {source}; allowed: 0 to {len(node) - 1}")
+    return int(key)

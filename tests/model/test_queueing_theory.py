@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from simlib.model.history import previous_commits
+from simlib.case.case import load_case
+from simlib.common.errors import InputError
+from simlib.model.queueing_theory import ASSUMPTIONS, lindley, make_queue, stale_snapshots, violations
+from simlib.model.simpy_model import simulate
+from simlib.workload.traffic import draw
+from simlib.workload.workload import Workload, load_workload
+
+CASE = load_case("openclaw-70575")
+LOADS = {
+    "light": ["traffic.turn.rate=10", "traffic.patch.rate=5", "traffic.inbound.rate=2"],
+    "as shipped": [],
+    "heavy, popular sessions": ["traffic.turn.rate=60", "traffic.patch.rate=40", "sessions.popularity=zipf"],
+    "lock held after the commit": ["store.release=0.003"],
+}
+
+
+def shares_and_waits(workload: Workload, replicates: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each replicate: share of stale handler snapshots, and mean wait of all transactions."""
+    stale, wait = [], []
+    for replicate in range(replicates):
+        history = simulate(workload, CASE, draw(workload, CASE, 7, replicate))
+        rows = history.site == CASE.sites.index("handler")
+        stale.append((history.snapshot != previous_commits(history))[rows].mean())
+        wait.append((history.lock - history.queued).mean())
+    return np.array(stale), np.array(wait)
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_share_of_stale_snapshots_and_mean_wait_against_the_simpy_model(load: str) -> None:
+    workload = load_workload("handler-only", [*LOADS[load], "duration=60"])
+    theory = stale_snapshots(workload, CASE)
+    for seen, expected in zip(shares_and_waits(workload, 12), (theory.stale, theory.mean_wait), strict=True):
+        error = seen.std(ddof=1) / np.sqrt(seen.size)
+        assert abs(seen.mean() - expected) < 4 * error  # 4 standard errors of 12 replicates, t: once in 500 by chance
+
+
+def test_waits_by_the_lindley_recursion_against_the_recursion_written_out() -> None:
+    rng = np.random.default_rng(3)
+    gaps, holds = rng.exponential(1.0, 200), rng.exponential(0.8, 200)
+    wait, expected = 0.0, []
+    for number in range(200):
+        wait = max(0.0, wait + holds[number - 1] - gaps[number]) if number else 0.0
+        expected.append(wait)
+    assert np.allclose(lindley(gaps, holds), expected)
+
+
+def test_mean_wait_by_pollaczek_and_khinchine_against_the_lindley_recursion() -> None:
+    queue = make_queue(load_workload("handler-only"))
+    waits = np.array([queue.waits(20_000, seed).mean() for seed in range(12)])
+    assert abs(waits.mean() - queue.mean_wait()) < 4 * waits.std(ddof=1) / np.sqrt(waits.size)
+
+
+def test_transform_of_the_time_in_the_system_against_its_mean() -> None:
+    queue = make_queue(load_workload("handler-only"))
+    step = 1e-4
+    slope = (1 - queue.transform(step)) / step
+    assert slope == pytest.approx(queue.mean_wait() + queue.weight @ queue.holds, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "says"),
+    [
+        ("quiet", [], "chain of 3"),
+        ("handler-only", ["traffic.turn.arrivals={kind: periodic}"], "periodic"),
+        ("handler-only", ["store.gateways=2"], "2 gateways"),
+        ("handler-only", ["traffic.turn.rate=2000"], "less than 1"),
+    ],
+)
+def test_a_workload_outside_the_assumptions_is_refused_with_the_reason(name: str, overrides: list[str], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        stale_snapshots(load_workload(name, overrides), CASE)
+
+
+def test_the_assumptions_are_met_by_handler_only() -> None:
+    assert violations(load_workload("handler-only"), CASE) == []
+    assert len(ASSUMPTIONS) == 6

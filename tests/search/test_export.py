@@ -1,0 +1,102 @@
+"""Counterexamples as text, JSON, Mermaid and vitest, and the gate, against hand-written schedules."""
+
+import json
+
+import pytest
+
+from simlib.case.case import load_case
+from simlib.common.errors import InputError, RunError
+from simlib.search.counterexample import Counterexample
+from simlib.search.export import FORMS, show
+from simlib.search.prove import Proofs, prove, require_safe
+
+CASE = load_case("openclaw-70575")
+
+TEXT = """\
+sketch-70575: lastTo reverted at handler (race), 3 steps in scope handler+patch
+  0. the entry has lastTo = peer-1
+  1. handler 1: handler reads lastTo = peer-1
+  2. patch 2: patch asks for lastTo = peer-2, commits; the entry has lastTo = peer-2
+  3. handler 1: handler asks for nothing, commits; the entry has lastTo = peer-1
+  reverted: lastTo is peer-1; a serial execution leaves peer-2
+"""
+
+MERMAID = """\
+sequenceDiagram
+    participant F0 as handler 1
+    participant S as store
+    participant F1 as patch 2
+    Note over S: lastTo = peer-1
+    F0->>S: handler reads
+    S-->>F0: lastTo = peer-1
+    F1->>S: patch commits, asked for lastTo = peer-2
+    Note over S: lastTo = peer-2
+    F0->>S: handler commits, asked for nothing
+    Note over S: lastTo = peer-1
+    Note over S: reverted: lastTo is peer-1, a serial execution leaves peer-2
+"""
+
+VITEST = [
+    'const staleEntry: Entry = { lastTo: "peer-1" };',
+    'const freshStore = (): Store => ({ [sessionKey]: { lastTo: "peer-2" } });',
+    "const request: Entry = {};",
+    'const expectedEntry: Entry = { lastTo: "peer-2" };',
+    "  if ((effective(stale, request).to) != null) patch.lastTo = effective(stale, request).to ?? undefined;",
+    "    to: entry.lastTo ?? usable.to,",
+    "    expect(store[sessionKey]).toEqual(expectedEntry);",
+]
+
+
+@pytest.fixture(scope="module")
+def proofs() -> Proofs:
+    return prove(CASE, ["sketch-70575", "all-sites"], ["handler+patch", "turn+inbound"], stale_reads=1)
+
+
+@pytest.fixture(scope="module")
+def reverted(proofs: Proofs) -> Counterexample:
+    return proofs.strategies["sketch-70575"].shortest("reverted", field="lastTo")
+
+
+def test_text_tells_the_hand_written_schedule(reverted: Counterexample) -> None:
+    assert show(CASE, reverted, "text") == TEXT
+
+
+def test_mermaid_draws_the_hand_written_schedule(reverted: Counterexample) -> None:
+    assert show(CASE, reverted, "mermaid") == MERMAID
+
+
+def test_vitest_has_stale_entry_fresh_store_request_and_expected_entry(reverted: Counterexample) -> None:
+    lines = show(CASE, reverted, "vitest").splitlines()
+    assert [line for line in VITEST if line not in lines] == []
+
+
+def test_a_stale_read_says_what_it_shows(proofs: Proofs) -> None:
+    cached = proofs.strategies["sketch-70575"].shortest("erased", site="inbound")
+    assert "(from the cache, as after step 0)" in show(CASE, cached, "text")
+
+
+def test_every_form_shows_every_counterexample(proofs: Proofs) -> None:
+    for one in proofs.strategies["sketch-70575"].counterexamples:
+        told = json.loads(show(CASE, one, "json"))
+        assert told["written"].get(one.field) != told["expected"].get(one.field)
+        assert len(told["steps"]) == len(one.steps)
+        for form in FORMS:
+            assert one.field in show(CASE, one, form)
+
+
+def test_an_unknown_form_is_refused(reverted: Counterexample) -> None:
+    with pytest.raises(InputError, match="allowed: text, json, mermaid, vitest"):
+        show(CASE, reverted, "pdf")
+
+
+def test_the_gate_lets_the_safe_strategy_through_and_names_what_the_other_does(proofs: Proofs) -> None:
+    require_safe(proofs, ["all-sites"])
+    with pytest.raises(RunError, match=r"sketch-70575 is not safe: .* erased at handler in 2 steps .* with no concurrency"):
+        require_safe(proofs, ["all-sites", "sketch-70575"])
+    with pytest.raises(InputError, match="not searched"):
+        require_safe(proofs, ["replace"])
+
+
+def test_a_verdict_names_the_scopes_and_the_states(proofs: Proofs) -> None:
+    states = sum(proofs.strategies["all-sites"].states.values())
+    assert proofs.verdict("all-sites") == f"unreachable in handler+patch, turn+inbound ({states:,} states, 17 orders of steps)"
