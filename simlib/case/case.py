@@ -84,10 +84,16 @@ class EffectiveModel(Strict):
     conflict: ConflictModel
 
 
+def _older_role(data: Any) -> Any:
+    return "unit" if data == "turn" else data
+
+
 class SiteModel(Strict):
     """A place in the program that writes an entry."""
 
-    role: Literal["turn", "write"]
+    role: Annotated[Literal["unit", "write"], BeforeValidator(_older_role)] = Field(
+        description="unit: part of a unit of work (`turn` means the same); write: carries what an outside write sets"
+    )
     snapshot: str = Field(description="own, in_lock, none, or the site whose snapshot it inherits")
     about: str = ""
 
@@ -112,6 +118,16 @@ class NoticedModel(Strict):
     about: str = ""
 
 
+class WordsModel(Strict):
+    """What people call things in this program; reports use these words."""
+
+    record: str = Field("record", description="what the store keeps an entry of")
+    unit: str = Field("unit of work", description="what the clobber rate is a share of")
+    units: str = Field("units of work", description="more than one of them")
+    process: str = Field("process", description="what shares the store")
+    outside: str = Field("what outside writes set", description="what the sites of role `write` carry")
+
+
 class CaseModel(Strict):
     """The whole case file."""
 
@@ -119,6 +135,8 @@ class CaseModel(Strict):
     title: str
     about: str = ""
     links: dict[str, str] = {}
+    words: WordsModel = WordsModel()
+    assumptions: list[str] = Field(default=[], description="what a model of this program leaves out; reports list them")
     baseline: str
     fields: dict[str, FieldModel]
     request: dict[str, FieldModel] = {}
@@ -218,13 +236,15 @@ class Case:
     title: str
     about: str
     links: Mapping[str, str]
+    words: WordsModel
+    assumptions: tuple[str, ...]
     baseline: str
     fields: tuple[str, ...]
     request: tuple[str, ...]
     effective: tuple[str, ...]
     domains: Mapping[str, str]
     sites: tuple[str, ...]
-    roles: tuple[Literal["turn", "write"], ...]
+    roles: tuple[Literal["unit", "write"], ...]
     snapshots: tuple[str, ...]
     reference: Strategy
     strategies: Mapping[str, Strategy]
@@ -233,7 +253,7 @@ class Case:
 
     @cached_property
     def is_write(self) -> NDArray[np.bool_]:
-        """(sites,) whether what the site writes was asked for; the others are part of an agent turn."""
+        """(sites,) whether what the site writes was asked for; the others are part of a unit of work."""
         return np.array([role == "write" for role in self.roles])
 
     @cached_property
@@ -304,6 +324,8 @@ def compile_case(model: CaseModel, source: str) -> Case:
         title=model.title,
         about=model.about,
         links=model.links,
+        words=model.words,
+        assumptions=tuple(model.assumptions),
         baseline=model.baseline,
         fields=fields,
         request=names.request,

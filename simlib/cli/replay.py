@@ -32,8 +32,8 @@ def replay(
             [
                 {
                     "strategy": name + (" (recorded)" if name == counter.recording.rule else ""),
-                    "clobbering requests": f"{count:,} of {counter.turns:,}",
-                    "clobber rate": percent(count / counter.turns) if counter.turns else "n/a",
+                    "clobbering requests": f"{count:,} of {counter.units:,}",
+                    "clobber rate": percent(count / counter.units) if counter.units else "n/a",
                     "lost writes": f"{counter.lost[name]:,} of {counter.writes:,}",
                 }
                 for name, count in counter.clobbered.items()

@@ -25,7 +25,7 @@ from simlib.common.arrays import Floats, Ints
 from simlib.estimate.intervals import Rate
 from simlib.model.history import History
 from simlib.model.plan import INHERITED, OWN, READS
-from simlib.replay.counts import turn_rows
+from simlib.replay.counts import unit_rows
 from simlib.replay.replay import replay_strategy
 from simlib.workload.traffic import Traffic, draw, session_shares
 from simlib.workload.workload import Workload
@@ -41,15 +41,15 @@ Simulate = Callable[[Workload, Case, Traffic, frozenset[str]], History]
 
 @dataclass(frozen=True)
 class Overlaps:
-    """The turns of a history, and the flows that committed while each of them was under way; n pairs of the two.
+    """The units of work of a history, and the flows that committed while each of them was under way; n pairs of the two.
 
     Attributes:
-        turn, last: (turns,) number of the flow, and its last row.
-        of: (n,) the turn's position in `turn`.
+        unit, last: (units,) number of the flow, and its last row.
+        of: (n,) the unit's position in `unit`.
         other: (n,) number of the other flow.
     """
 
-    turn: Ints
+    unit: Ints
     last: Ints
     of: Ints
     other: Ints
@@ -77,7 +77,7 @@ def conditional_rates(
 def conditional_replicate(
     workload: Workload, case: Case, strategies: Sequence[Strategy], seed: int, replicate: int, simulate: Simulate
 ) -> dict[str, tuple[float, int]]:
-    """Strategy name -> the expected number of clobbered turns of one replicate, and how many turns it has; empty as above."""
+    """Strategy name -> the expected number of clobbered units of one replicate, and how many units it has; empty as above."""
     if workload.store.gateways > 1:
         return {}
     traffic, found = draw(workload, case, seed, replicate), {}
@@ -88,14 +88,14 @@ def conditional_replicate(
             return {}
         for strategy in strategies:
             if strategy.in_lock == in_lock:
-                chances = turn_chances(case, strategy, history, overlaps, session_shares(workload))
+                chances = unit_chances(case, strategy, history, overlaps, session_shares(workload))
                 found[strategy.name] = float(chances.sum()), chances.size
     return found
 
 
 def find_overlaps(case: Case, history: History) -> Overlaps | None:
     """The pairs, which depend on times only, and not on sessions. None if there are more than MOST for each row."""
-    flows = np.unique(history.flow[turn_rows(case, history)])
+    flows = np.unique(history.flow[unit_rows(case, history)])
     mine = np.flatnonzero(np.isin(history.flow, flows))
     position = np.searchsorted(flows, history.flow[mine])
     began, last = np.full(flows.size, np.inf), np.zeros(flows.size, dtype=np.int64)
@@ -119,27 +119,27 @@ def _ties(case: Case, history: History) -> bool:
     return bool(((last - first > 1) | ((last > first) & (history.flow[met] != history.flow[rows]))).any())
 
 
-def turn_chances(case: Case, strategy: Strategy, history: History, overlaps: Overlaps, shares: Floats) -> Floats:
-    """(turns,) the probability that each turn clobbers, given all but the sessions of the flows that overlap it.
+def unit_chances(case: Case, strategy: Strategy, history: History, overlaps: Overlaps, shares: Floats) -> Floats:
+    """(units,) the probability that each unit clobbers, given all but the sessions of the flows that overlap it.
 
     `history` is of one gateway, `overlaps` are its pairs, and `shares` (sessions,) is each session's share of the flows.
     """
     clobbers = replay_strategy(case, strategy, history).clobbers
-    culprits = clobbers.culprit[turn_rows(case, history)[clobbers.culprit]]
-    drawn = np.isin(overlaps.turn, history.flow[culprits])
-    size = np.bincount(overlaps.of, minlength=overlaps.turn.size)
+    culprits = clobbers.culprit[unit_rows(case, history)[clobbers.culprit]]
+    drawn = np.isin(overlaps.unit, history.flow[culprits])
+    size = np.bincount(overlaps.of, minlength=overlaps.unit.size)
     session = history.session[overlaps.last]
     session_of = np.zeros(int(history.flow.max(initial=0)) + 1, dtype=np.int64)
     session_of[history.flow] = history.session
-    together = np.bincount(overlaps.of[session_of[overlaps.other] == session[overlaps.of]], minlength=overlaps.turn.size)
+    together = np.bincount(overlaps.of[session_of[overlaps.other] == session[overlaps.of]], minlength=overlaps.unit.size)
 
     share = shares[session]
     chances = np.where(size == 0, drawn, drawn & (together >= 2)).astype(np.float64)
     # Each turn that anything overlaps, with none of those flows in its session, and with each of them alone.
-    turns = np.flatnonzero(size)
-    if not turns.size:
+    units = np.flatnonzero(size)
+    if not units.size:
         return chances
-    of, other = np.concatenate([turns, overlaps.of]), np.concatenate([np.full(turns.size, -1), overlaps.other])
+    of, other = np.concatenate([units, overlaps.of]), np.concatenate([np.full(units.size, -1), overlaps.other])
     weight = np.where(other < 0, (1 - share[of]) ** size[of], share[of] * (1 - share[of]) ** (size[of] - 1))
     clobbered = _replayed(case, strategy, history, overlaps, of, other)
     np.add.at(chances, of, weight * clobbered)
@@ -156,8 +156,8 @@ def _replayed(case: Case, strategy: Strategy, history: History, overlaps: Overla
         scene, row = rows_of.cast(overlaps, of[scenes], other[scenes])
         staged = _stage(case, history, scene, row, scenes.size, overlaps.last[of[scenes]])
         clobbers = replay_strategy(case, strategy, staged).clobbers
-        guilty = clobbers.culprit[turn_rows(case, staged)[clobbers.culprit]]
-        guilty = guilty[staged.flow[guilty] == overlaps.turn[of[scenes]][staged.session[guilty]]]
+        guilty = clobbers.culprit[unit_rows(case, staged)[clobbers.culprit]]
+        guilty = guilty[staged.flow[guilty] == overlaps.unit[of[scenes]][staged.session[guilty]]]
         clobbered[scenes[np.unique(staged.session[guilty])]] = 1.0
     return clobbered
 
@@ -242,7 +242,7 @@ def _same_flow(case: Case, history: History, site: str, rows: Ints) -> Ints:
 
 def _rows_to_replay(history: History, overlaps: Overlaps) -> int:
     before = _Rows(history).before(history.session[overlaps.last], overlaps.last)
-    size = np.bincount(overlaps.of, minlength=overlaps.turn.size)
+    size = np.bincount(overlaps.of, minlength=overlaps.unit.size)
     return int((before * (size + (size > 0))).sum())
 
 

@@ -32,7 +32,7 @@ ENGINES = {"compiled": kernel.simulate, "simpy": gateway.simulate}
 WORTH_A_POOL = {"compiled": 10_000_000, "simpy": 300_000}
 """Transactions below which starting further processes takes longer than it saves."""
 FEW = 50
-"""Clobbered turns; a rate that was counted from fewer is known to no better than 28 %."""
+"""Clobbered units; a rate that was counted from fewer is known to no better than 28 %."""
 RARE = 0.01
 """More frequent clobbers are always counted, however short the run."""
 LARGEST_BLOCK = 64

@@ -27,7 +27,7 @@ class Result:
         checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well.
         totals: over its replicates, in order; strategies as in `strategies`.
         conditional: clobber rates by conditional Monte Carlo, from the same replicates, of strategies that clobbered too few
-            turns to be counted well.
+            units to be counted well.
     """
 
     workload: Workload
@@ -62,8 +62,8 @@ class Result:
         return Rate(events, exposures, Rate(*counted(self.baseline)).design_effect)
 
     def clobber_rate(self, strategy: str) -> Rate:
-        """Share of agent turns in which any write of the turn clobbers at least one field, as counted."""
-        return self._rate(strategy, lambda each: (each["clobbered_turns"], each["turns"]))
+        """Share of units of work in which any write clobbers at least one field, as counted."""
+        return self._rate(strategy, lambda each: (each["clobbered_units"], each["units"]))
 
     def best_rate(self, strategy: str) -> Rate:
         """The same share by the better of two estimators: conditional Monte Carlo where it was needed, else counting."""
@@ -71,7 +71,7 @@ class Result:
 
     def racing_rate(self, strategy: str) -> Rate:
         """The same share, counting only clobbers that need concurrency."""
-        return self._rate(strategy, lambda each: (each["racing_turns"], each["turns"]))
+        return self._rate(strategy, lambda each: (each["racing_units"], each["units"]))
 
     def lost_write_rate(self, strategy: str) -> Rate:
         """Share of field writes by `write`-role sites that are clobbered before anyone legitimately replaces them."""
@@ -111,10 +111,10 @@ class Result:
         plain, racing = self.clobbers(strategy).sum(axis=(0, 1, 2))
         return int(plain), int(racing)
 
-    def clobbered_turns_per_day(self, strategy: str) -> float:
-        """Clobbered turns a day at the workload's traffic."""
-        turns = float(self.best_rate(strategy).totals.sum())
-        return turns / (self.workload.duration * self.replicates) * 86400
+    def clobbered_units_per_day(self, strategy: str) -> float:
+        """Clobbered units a day at the workload's traffic."""
+        units = float(self.best_rate(strategy).totals.sum())
+        return units / (self.workload.duration * self.replicates) * 86400
 
     def stood(self, strategy: str) -> tuple[float, float]:
         """Median seconds that a wrong value stood, and the share of them that stood to the end of the replicate.
@@ -185,7 +185,7 @@ class Result:
             "variance_ratio": _number(difference.variance_ratio) if difference else None,
             "racing_clobber_rate": estimate_json(self.racing_rate(name)),
             "noticed": {noticed.name: estimate_json(self.noticed_rate(name, noticed)) for noticed in self.case.noticed},
-            "clobbered_turns_per_day": self.clobbered_turns_per_day(name),
+            "clobbered_turns_per_day": self.clobbered_units_per_day(name),
             "by_field": count_json(self.case, self.by_field(name)),
             "by_site": {site: int(count) for site, count in zip(self.case.sites, self.by_site(name), strict=True)},
             "racing": racing,

@@ -17,15 +17,15 @@ class Counterfactual:
 
     Attributes:
         check: whether the recorded rule reproduces the recording.
-        turns: agent requests in the recording.
-        clobbered: strategy -> agent requests that clobber at least one field.
+        units: units of work in the recording.
+        clobbered: strategy -> units that clobber at least one field.
         fields: strategy -> (fields, kinds) clobbered fields.
         writes, lost: field writes by patches, and strategy -> how many of them were lost.
     """
 
     recording: Recording
     check: Check
-    turns: int
+    units: int
     clobbered: Mapping[str, int]
     fields: Mapping[str, Ints]
     writes: int
@@ -46,7 +46,7 @@ class Counterfactual:
             "mismatches": list(self.check.mismatches),
             "counterfactual": {
                 name: {
-                    "clobber_rate": self.clobbered[name] / self.turns if self.turns else None,
+                    "clobber_rate": self.clobbered[name] / self.units if self.units else None,
                     "by_field": count_json(case, self.fields[name]),
                 }
                 for name in self.clobbered
@@ -69,8 +69,8 @@ def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] =
     return Counterfactual(
         recording=recording,
         check=check(case, recording),
-        turns=first.turns,
-        clobbered={name: tallies[name].clobbered_turns for name in names},
+        units=first.units,
+        clobbered={name: tallies[name].clobbered_units for name in names},
         fields={name: tallies[name].clobbers.sum(axis=(0, 3)) for name in names},
         writes=first.writes,
         lost={name: tallies[name].lost for name in names},

@@ -21,8 +21,8 @@ class Tally:
     """Counts of one strategy on one history. A turn is a flow with a committed transaction at a `turn`-role site.
 
     Attributes:
-        turns, clobbered_turns: turns, and those in which any write clobbers at least one field.
-        racing_turns: turns with a clobber that needs concurrency.
+        units, clobbered_units: units of work, and those in which any write clobbers at least one field.
+        racing_units: units with a clobber that needs concurrency.
         writes, lost: field writes by `write`-role sites, and how many were clobbered before a legitimate replacement.
         clobbers: (sites, fields, kinds, 2) clobbered fields; the last axis: not racing, racing.
         transactions, clobbering: (sites,) committed transactions, and those that clobber.
@@ -31,9 +31,9 @@ class Tally:
         standing: wrong values that stood to the end.
     """
 
-    turns: int
-    clobbered_turns: int
-    racing_turns: int
+    units: int
+    clobbered_units: int
+    racing_units: int
     writes: int
     lost: int
     clobbers: Ints
@@ -53,16 +53,16 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
         serial: the replay of the case's reference on the same history: what serial writes would have left.
     """
     history, clobbers = outcomes.history, outcomes.clobbers
-    of_turn = turn_rows(case, history)
-    turns = np.unique(history.flow[of_turn])
+    of_unit = unit_rows(case, history)
+    units = np.unique(history.flow[of_unit])
     table = np.zeros((len(case.sites), len(case.fields), len(KINDS), 2), dtype=np.int64)
     np.add.at(table, (history.site[clobbers.culprit], clobbers.field, clobbers.kind, clobbers.racing.astype(np.int64)), 1)
     until_replaced = clobbers.until - history.end[clobbers.culprit]
     replaced = np.isfinite(until_replaced)
     return Tally(
-        turns=turns.size,
-        clobbered_turns=_flows(history, clobbers.culprit, of_turn),
-        racing_turns=_flows(history, clobbers.culprit[clobbers.racing], of_turn),
+        units=units.size,
+        clobbered_units=_flows(history, clobbers.culprit, of_unit),
+        racing_units=_flows(history, clobbers.culprit[clobbers.racing], of_unit),
         writes=int(outcomes.writes.sum()),
         lost=int(outcomes.lost.sum()),
         clobbers=table,
@@ -74,13 +74,13 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
     )
 
 
-def turn_rows(case: Case, history: History) -> Bools:
+def unit_rows(case: Case, history: History) -> Bools:
     """(transactions,) the committed transactions that are part of an agent turn."""
     return ~case.is_write[history.site] & history.ok
 
 
-def _flows(history: History, culprits: Ints, of_turn: Bools) -> int:
-    return np.unique(history.flow[culprits[of_turn[culprits]]]).size
+def _flows(history: History, culprits: Ints, of_unit: Bools) -> int:
+    return np.unique(history.flow[culprits[of_unit[culprits]]]).size
 
 
 def _count(sites: Ints, case: Case) -> Ints:

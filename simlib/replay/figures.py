@@ -1,4 +1,4 @@
-"""The figures that a prediction is judged by, counted on one history: clobbered turns, lost writes, stale snapshots."""
+"""The figures that a prediction is judged by, counted on one history: clobbered units, lost writes, stale snapshots."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from simlib.case.case import Case
 from simlib.common.arrays import Bools
 from simlib.model.history import History, previous_commits
-from simlib.replay.counts import turn_rows
+from simlib.replay.counts import unit_rows
 from simlib.replay.replay import NOBODY, Outcomes
 
 Count = tuple[int, int]
@@ -17,28 +17,28 @@ Count = tuple[int, int]
 def tally(case: Case, outcomes: Sequence[Outcomes], counted: Bools) -> dict[tuple[str, str], Count]:
     """Counts by (strategy, figure) over the `counted` rows (of all replays of one history).
 
-    `clobber_rate` is the share of turns in which any write clobbers, `clobber_rate.FIELD` a field; `lost_write_rate` the share
+    `clobber_rate` is the share of units in which any write clobbers, `clobber_rate.FIELD` a field; `lost_write_rate` the share
     of field writes by `write` sites that are clobbered later, `lost_write_rate.FIELD` that are in this field. `stale_snapshots`
     is the share of transactions with a snapshot of their own that some other commit overtook; it has no strategy.
     """
     history = outcomes[0].history
-    turns = counted & turn_rows(case, history)
-    total = int(np.unique(history.flow[turns]).size)
+    units = counted & unit_rows(case, history)
+    total = int(np.unique(history.flow[units]).size)
     counts = {("", "stale_snapshots"): _stale(case, history, counted)}
     for outcome in outcomes:
         clobbers = outcome.clobbers
-        by_turn = turns[clobbers.culprit]
+        by_unit = units[clobbers.culprit]
         lost = (clobbers.victim != NOBODY) & counted[clobbers.victim]
         writes = int(outcome.writes[counted].sum())
 
         def clobbered(chosen: Bools, history: History = history, culprit: np.ndarray = clobbers.culprit) -> int:
             return int(np.unique(history.flow[culprit[chosen]]).size)
 
-        counts[outcome.strategy, "clobber_rate"] = clobbered(by_turn), total
+        counts[outcome.strategy, "clobber_rate"] = clobbered(by_unit), total
         counts[outcome.strategy, "lost_write_rate"] = int(lost.sum()), writes
         for number, field in enumerate(case.fields):
             here = clobbers.field == number
-            counts[outcome.strategy, f"clobber_rate.{field}"] = clobbered(by_turn & here), total
+            counts[outcome.strategy, f"clobber_rate.{field}"] = clobbered(by_unit & here), total
             counts[outcome.strategy, f"lost_write_rate.{field}"] = int((lost & here).sum()), writes
     return counts
 

@@ -30,13 +30,13 @@ def clobber_rates(result: Result) -> Figure:
             _dot(axes, row, rate)
         axes.axvline(result.best_rate(result.baseline).estimate, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
         _rows(axes, names)
-        axes.set_xlabel("share of agent turns in which a write clobbers at least one field, with 95 % interval")
+        axes.set_xlabel("share of agent units in which a write clobbers at least one field, with 95 % interval")
         _percent_axis(axes, max((rate.interval() or (0, rate.estimate))[1] for rate in rates))
         svg = to_svg(figure)
     worst = max(range(len(names)), key=lambda row: rates[row].estimate)
     zero = [name for name, rate in zip(names, rates, strict=True) if rate.estimate == 0]
     if rates[worst].estimate > 0:
-        finding = f"{names[worst]} clobbers in {percent(rates[worst].estimate)} of turns"
+        finding = f"{names[worst]} clobbers in {percent(rates[worst].estimate)} of units"
         finding += f"; no clobber was seen with {listed(zero)}." if zero else "; no strategy is free of clobbers."
     else:
         finding = "No clobber was seen with any strategy." if zero else "There was no agent turn."
@@ -45,8 +45,8 @@ def clobber_rates(result: Result) -> Figure:
     table = pd.DataFrame(
         {
             "strategy": names,
-            "clobbered turns": [f"{int(result.clobber_rate(name).totals.sum()):,}" for name in names],
-            "of turns": [f"{int(rate.exposures.sum()):,}" for rate in rates],
+            "clobbered units": [f"{int(result.clobber_rate(name).totals.sum()):,}" for name in names],
+            "of units": [f"{int(rate.exposures.sum()):,}" for rate in rates],
             "clobber rate (95 %)": [rate_text(rate) for rate in rates],
             "racing only (95 %)": [rate_text(result.racing_rate(name)) for name in names],
         }
@@ -58,10 +58,10 @@ def clobber_rates(result: Result) -> Figure:
 
 
 def by_field_and_kind(result: Result) -> Figure:
-    """Clobbered fields per 1,000 turns by field and kind, a panel for each strategy that clobbers."""
+    """Clobbered fields per 1,000 units by field and kind, a panel for each strategy that clobbers."""
     counts = {name: result.by_field(name) for name in result.strategies}
     shown = [name for name in result.strategies if counts[name].any()]
-    turns = {name: result.clobber_rate(name).exposures.sum() for name in shown}
+    units = {name: result.clobber_rate(name).exposures.sum() for name in shown}
     rows = np.flatnonzero(sum((counts[name].sum(axis=1) for name in shown), np.zeros(len(result.case.fields))))
     fields = [result.case.fields[row] for row in rows]
     with canvas(8, 1.3 + 0.24 * max(1, len(fields))) as figure:
@@ -69,14 +69,14 @@ def by_field_and_kind(result: Result) -> Figure:
         for axes, name in zip(panels, shown, strict=False):
             left = np.zeros(len(fields))
             for number, kind in enumerate(KINDS):
-                width = 1000 * counts[name][rows, number] / turns[name]
+                width = 1000 * counts[name][rows, number] / units[name]
                 axes.barh(fields, width, left=left, color=KIND_COLOURS[kind], height=0.7)
                 left += width
             axes.set_title(name)
             axes.xaxis.set_major_locator(MaxNLocator(3))
             axes.tick_params(left=False)
         panels[0].invert_yaxis()
-        figure.supxlabel("clobbered fields per 1,000 turns", fontsize=9)
+        figure.supxlabel("clobbered fields per 1,000 units", fontsize=9)
         handles = [Patch(color=KIND_COLOURS[kind]) for kind in KINDS]
         figure.legend(handles, KINDS, loc="outside upper center", ncols=len(KINDS), frameon=False)
         svg = to_svg(figure)
@@ -107,17 +107,17 @@ def by_field_and_kind(result: Result) -> Figure:
 
 
 def by_site(result: Result) -> Figure:
-    """Clobbered fields per 1,000 turns by the write site that did it."""
+    """Clobbered fields per 1,000 units by the write site that did it."""
     names = result.strategies
     counts = np.array([result.by_site(name) for name in names])
-    turns = np.array([result.clobber_rate(name).exposures.sum() for name in names])
+    units = np.array([result.clobber_rate(name).exposures.sum() for name in names])
     sites = np.flatnonzero(result.numbers(names[0])["transactions"].any(axis=0)).tolist()
     coloured = [number for number in sites if counts[:, number].any()]
     with canvas(8, 1.2 + ROW * len(names)) as figure:
         axes = figure.subplots()
         left = np.zeros(len(names))
         for number in coloured:
-            width = 1000 * counts[:, number] / turns
+            width = 1000 * counts[:, number] / units
             colour = SITE_COLOURS[number % len(SITE_COLOURS)]
             axes.barh(range(len(names)), width, left=left, color=colour, height=0.62)
             left += width
@@ -125,7 +125,7 @@ def by_site(result: Result) -> Figure:
             axes.text(total, row, f"  {total:,.1f}" if total else "  0", va="center")
         _rows(axes, names)
         axes.set_xlim(0, max(1e-9, float(left.max())) * 1.1)
-        axes.set_xlabel("clobbered fields per 1,000 turns")
+        axes.set_xlabel("clobbered fields per 1,000 units")
         handles = [Patch(color=SITE_COLOURS[number % len(SITE_COLOURS)]) for number in coloured]
         figure.legend(
             handles, [result.case.sites[number] for number in coloured], loc="outside upper center", ncols=6, frameon=False
@@ -244,8 +244,8 @@ def _mean_text(mean: Mean) -> str:
 def counterfactual(counter: Counterfactual) -> Figure:
     """Clobber rate of every strategy on one recorded timeline."""
     names = list(counter.clobbered)
-    shares = [counter.clobbered[name] / counter.turns for name in names]
-    texts = [rate_text(Rate(np.array([counter.clobbered[name]]), np.array([counter.turns]))) for name in names]
+    shares = [counter.clobbered[name] / counter.units for name in names]
+    texts = [rate_text(Rate(np.array([counter.clobbered[name]]), np.array([counter.units]))) for name in names]
     with canvas(8, 0.9 + ROW * len(names)) as figure:
         axes = figure.subplots()
         colours = [ACCENT if name == counter.recording.rule else FAINT for name in names]
@@ -254,20 +254,20 @@ def counterfactual(counter: Counterfactual) -> Figure:
             ran = " (what the build ran)" if name == counter.recording.rule else ""
             axes.text(shares[row], row, f"  {texts[row]}{ran}", va="center")
         _rows(axes, names)
-        axes.set_xlabel(f"share of the {counter.turns:,} recorded agent requests that clobber at least one field")
+        axes.set_xlabel(f"share of the {counter.units:,} recorded agent requests that clobber at least one field")
         _percent_axis(axes, max(shares))
         svg = to_svg(figure)
     rule = counter.recording.rule
     finding = (
         f"On the recorded timeline of build {counter.recording.build}, {rule} clobbered in {counter.clobbered[rule]:,} of "
-        f"{counter.turns:,} agent requests; replay reproduces "
+        f"{counter.units:,} agent requests; replay reproduces "
         + (f"all {counter.check.committed:,} committed entries exactly." if counter.check.exact else "it NOT exactly.")
     )
     table = pd.DataFrame(
         {
             "strategy": names,
             "clobbering requests": [f"{counter.clobbered[name]:,}" for name in names],
-            "of": f"{counter.turns:,}",
+            "of": f"{counter.units:,}",
             "share": texts,
             "clobbered fields": [f"{int(counter.fields[name].sum()):,}" for name in names],
             "lost writes": [f"{counter.lost[name]:,} of {counter.writes:,}" for name in names],

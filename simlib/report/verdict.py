@@ -51,7 +51,7 @@ def _on_baseline(result: Result, proofs: Proofs | None) -> str:
         return "There was no agent turn in this run, so there is nothing to say of any strategy."
     if rate.estimate == 0:
         return _nothing_seen(result, proofs, name)
-    per_day = float(f"{result.clobbered_turns_per_day(name):.2g}")
+    per_day = float(f"{result.clobbered_units_per_day(name):.2g}")
     text = f"`{name}` clobbers at least one field in **{rate_text(rate)}** of agent turns, some {per_day:,.0f} turns a day"
     text += f" at this traffic{_counted(result, name)}"
     lost = result.lost_write_rate(name)
@@ -111,7 +111,7 @@ def _not_exercised(result: Result) -> str:
     """The sites of agent turns that this workload leaves out: what it cannot speak of."""
     case = result.case
     used = {site for flow in result.workload.traffic.values() for site in flow.steps}
-    missing = [site for site, role in zip(case.sites, case.roles, strict=True) if role == "turn" and site not in used]
+    missing = [site for site, role in zip(case.sites, case.roles, strict=True) if role == "unit" and site not in used]
     if not missing:
         return ""
     return (

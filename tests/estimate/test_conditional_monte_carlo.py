@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from simlib.case.case import load_case
-from simlib.estimate.conditional_monte_carlo import conditional_rates, find_overlaps, turn_chances
+from simlib.estimate.conditional_monte_carlo import conditional_rates, find_overlaps, unit_chances
 from simlib.estimate.experiment import run
 from simlib.model.compiled_model import simulate
 from simlib.replay.counts import tally
@@ -46,8 +46,8 @@ def test_the_mean_over_all_sessions_against_that_of_the_plain_estimate(name: str
         assert overlaps is not None
         weight = SHARES[list(sessions)].prod()
         outcomes = replay_strategy(CASE, rules, history)
-        plain += weight * tally(CASE, outcomes, replay_strategy(CASE, CASE.reference, history)).clobbered_turns
-        conditional += weight * turn_chances(CASE, rules, history, overlaps, SHARES).sum()
+        plain += weight * tally(CASE, outcomes, replay_strategy(CASE, CASE.reference, history)).clobbered_units
+        conditional += weight * unit_chances(CASE, rules, history, overlaps, SHARES).sum()
     assert conditional == pytest.approx(plain, abs=1e-12)
     assert (plain > 0.01) == (strategy != "all-sites")
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from simlib.model.history import previous_commits
 from simlib.case.case import load_case
 from simlib.common.errors import InputError
+from simlib.model.history import previous_commits
 from simlib.model.queueing_theory import ASSUMPTIONS, lindley, make_queue, stale_snapshots, violations
 from simlib.model.simpy_model import simulate
 from simlib.workload.traffic import draw

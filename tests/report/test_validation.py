@@ -14,10 +14,9 @@ from simlib.model.history import write_parquet
 from simlib.report import validation_charts as charts
 from simlib.report.notebook import execute, find_notebook
 from simlib.report.validation import Fidelity, shipped_sources, study
-from simlib.validate.scores import Score
 from simlib.validate.assumptions import answer, theoretical, variants, workload_alone
 from simlib.validate.predict import Half, halves
-from simlib.validate.scores import Condition
+from simlib.validate.scores import Condition, Score
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
 
