@@ -163,7 +163,7 @@ WRONG = [
         "snapshot: run_strt",
         "sites.run_end.snapshot: 'run_strt' is not known; allowed: own, in_lock, none",
     ),
-    ("role: turn", "role: tuurn", "sites.handler.role: Input should be 'turn' or 'write' (got 'tuurn')"),
+    ("role: unit", "role: unitt", "sites.handler.role: Input should be 'unit' or 'write' (got 'unitt')"),
     ("after: handler", "after: handlr", "noticed.wrong_model.after: 'handlr' is not known; allowed: handler"),
     ("fields: [modelOverride]", "fields: [model]", "noticed.wrong_model.fields: 'model' is not known; allowed: lastChannel"),
     ("  to: {domain: peer}", "  label: {domain: peer}", "request.label is a field already"),
