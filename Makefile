@@ -41,9 +41,10 @@ check-slow: env ## run the longer checks too
 lab: env ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
-lint: env ## ruff, and notebooks without outputs
+lint: env ## ruff, and no import that runs up through the rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: env ## mypy --strict
 	$(BIN)/mypy --strict simlib
@@ -56,4 +57,4 @@ lock: ## renew requirements.lock (needs uv)
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/*.html reports/*.ipynb
+	rm -rf $(VENV) build *.egg-info mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache reports/*.html reports/*.ipynb
