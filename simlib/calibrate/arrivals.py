@@ -54,6 +54,11 @@ def fit_arrivals(times: Floats, duration: float) -> ArrivalFit:
     Burstiness is fitted only where the counts in some window contradict a Poisson process: the index of dispersion of an
     on/off source in windows of w seconds is 1 + 2 a (t - t^2 (1 - exp(-w / t)) / w), with a = (rate when busy) x (share
     idle) and 1/t = 1/busy + 1/idle (from its autocovariance, which is exponential); a and t follow by least squares.
+
+    Examples:
+        >>> fit = fit_arrivals(np.arange(0.5, 100.0), duration=100.0)  # one a second, as even as can be
+        >>> fit.rate, fit.bursty
+        (1.0, False)
     """
     rate = times.size / duration
     windows = [duration / pieces for pieces in (400, 200, 100, 50, 25) if times.size / pieces > 1]

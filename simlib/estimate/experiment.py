@@ -105,6 +105,15 @@ def run(
     Raises:
         InputError: an unknown strategy or engine, a workload that does not fit the case, or a number out of range.
         RunError: the two engines disagree.
+
+    Examples:
+        >>> from simlib import load_case, load_workload
+        >>> workload = load_workload("quiet", ["duration=60"])
+        >>> result = run(workload, load_case(workload.case), ["after-19328", "all-sites"], replicates=3)
+        >>> result.strategies, result.baseline, result.replicates
+        (('after-19328', 'all-sites'), 'after-19328', 3)
+        >>> result.clobber_rate("all-sites").estimate
+        0.0
     """
     names = tuple(dict.fromkeys(strategies)) or tuple(case.strategies)
     count = workload.replicates if replicates is None else replicates

@@ -30,6 +30,10 @@ class Mean:
 
     Attributes:
         totals, exposures: (replicates,).
+
+    Examples:
+        >>> Mean(np.array([1.0, 3.0]), np.array([10.0, 10.0])).estimate
+        0.2
     """
 
     totals: Floats
@@ -84,6 +88,13 @@ class Rate(Mean):
 
         Zero seen is not zero: with no event at all, `high` is the one-sided bound 1 - (1 - level)^(deff / n) that n
         independent exposures would give, n divided by the design effect `clustering`. All seen is treated alike.
+
+        Examples:
+            >>> low, high = Rate(np.array([2.0, 4.0, 3.0]), np.array([100.0, 100.0, 100.0])).interval()
+            >>> round(low, 4), round(high, 4)
+            (0.013, 0.0677)
+            >>> round(Rate(np.array([0.0]), np.array([300.0])).interval().high, 4)  # none of 300
+            0.0099
         """
         p, total = self.estimate, float(self.exposures.sum())
         if not total:
@@ -101,7 +112,14 @@ class Rate(Mean):
 
 @dataclass(frozen=True)
 class Difference:
-    """The paired difference of two rates over the same replicates, `rate` minus `baseline`."""
+    """The paired difference of two rates over the same replicates, `rate` minus `baseline`.
+
+    Examples:
+        >>> of = np.array([100.0, 100.0, 100.0])
+        >>> difference = Difference(Rate(np.array([2.0, 4.0, 3.0]), of), Rate(np.array([5.0, 7.0, 6.0]), of))
+        >>> round(difference.estimate, 4), round(difference.standard_error, 4)  # always three fewer: no error at all
+        (-0.03, 0.0)
+    """
 
     rate: Mean
     baseline: Mean

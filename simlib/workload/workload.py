@@ -55,12 +55,21 @@ class Store(Strict):
     """The store file and the processes on it. Times in seconds."""
 
     gateways: PositiveInt = Field(1, description="processes that share the file, each with its own cache and FIFO queue")
-    cache_ttl: NonNegativeFloat = Field(45.0, description="a cached copy is used this long while the file's mtime is unchanged")
+    cache_ttl: NonNegativeFloat = Field(
+        45.0, description="how long a cached copy may be used; less long if the file's mtime changes"
+    )
     mtime_tick: NonNegativeFloat = Field(0.004, description="the resolution of the file's mtime; 0 is exact")
-    lock_poll: PositiveFloat = Field(0.05, description="who finds the lock file taken waits this long times the attempt")
-    lock_poll_max: PositiveFloat = Field(1.0, description="but no longer than this")
-    lock_timeout: PositiveFloat = Field(10.0, description="and gives up after this; the write then fails loudly")
-    release: NonNegativeFloat = Field(0.0, description="from a commit, which readers see at once, until the lock is free")
+    lock_poll: PositiveFloat = Field(
+        0.05, description="pause before the n-th new try for a lock file that another process holds: n times this"
+    )
+    lock_poll_max: PositiveFloat = Field(1.0, description="the longest such pause")
+    lock_timeout: PositiveFloat = Field(
+        10.0,
+        description="a transaction that has waited this long for the lock gives up: its write fails, and its caller is told",
+    )
+    release: NonNegativeFloat = Field(
+        0.0, description="how long the lock stays taken after a commit, which readers see at once"
+    )
 
 
 class Poisson(Strict):
@@ -213,6 +222,11 @@ def load_workload(name: str, overrides: Sequence[str] = ()) -> Workload:
 
     Raises:
         InputError: what is wrong, and where.
+
+    Examples:
+        >>> workload = load_workload("busy-team", ["traffic.patch.rate=2", "sessions.count=5"])
+        >>> workload.traffic["patch"].rate, workload.sessions.count
+        (2.0, 5)
     """
     path = find("workloads", name)
     data = load_yaml(path)
