@@ -17,7 +17,7 @@ from simlib.workload.traffic import Traffic, draw
 from simlib.workload.workload import Poisson, Workload
 
 CLOSE = 0.002
-"""Seconds; requests that come closer than this are counted, as a blocked event loop lets them start together."""
+"""Seconds; gaps between requests below this are counted: a blocked event loop lets requests start together."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def answer(rule: str, runs: Sequence[Shown]) -> Answer:
 
 
 def workload_alone(half: Half, replicates: int, seed: int, first: int = 0) -> Answer:
-    """What the model says with the workload that was calibrated from the other half: times that know nothing of each other."""
+    """What the model says with the workload that is calibrated from the other half, in which all times are independent."""
     workload = _calibrated(half)
     runs = []
     for number in range(first, first + replicates):
@@ -57,7 +57,7 @@ def workload_alone(half: Half, replicates: int, seed: int, first: int = 0) -> An
 
 
 def theoretical(half: Half) -> Answer | None:
-    """What theory says of that workload, its arrivals taken for Poisson; None if it has several gateways, say."""
+    """What queueing theory says of the same workload with Poisson arrivals; None where it does not apply (several gateways)."""
     workload = _calibrated(half)
     flows = {name: flow.model_copy(update={"arrivals": Poisson(kind="poisson")}) for name, flow in workload.traffic.items()}
     workload = workload.model_copy(update={"traffic": flows})
@@ -113,7 +113,7 @@ CHANGES: Mapping[str, Callable[[Workload, Traffic], tuple[Workload, Traffic]] | 
     "likewise, and Poisson arrivals": _poisson,
     "all sessions equally popular": _equal_sessions,
 }
-"""What is assumed instead -> the change to each replicate that does so."""
+"""What is assumed instead -> the change to the workload and the draws of each replicate that makes it so."""
 
 
 def variants(half: Half, replicates: int, seed: int, first: int = 0) -> dict[str, Answer]:

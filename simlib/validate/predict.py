@@ -2,7 +2,7 @@
 
 A history is cut into short pieces by time, which make up two halves by turns. From each half a workload is calibrated; the
 model then predicts what the other half shows, for every strategy that does not change timing. Each half is judged by itself:
-pooled, what is too much in the one and too little in the other would cancel, as the same data would stand on both sides.
+pooled, a prediction too high for one half and too low for the other would look right, as each half predicts the other.
 
 The prediction interval comes from replicates as long as the half that they predict. Each has its own calibration, on a
 resample (in blocks) of what was seen, so the interval holds the noise of the observation, which clusters, as well as the
@@ -54,8 +54,8 @@ class Half:
         case, strategies: those with the timing of the strategy that was at work, which is named by `rule`.
         observed: what it shows.
         groups: what each of GROUPS successive groups of its rows shows.
-        driven: what the model shows of it when it is given the history's own arrivals and times.
-        entries: as they stand when it begins, for each strategy.
+        driven: what the model shows there when it is given the very arrivals and times of the history.
+        entries: for each strategy, (sessions, fields) value codes as they stand when the half begins.
         duration: seconds.
         others: the other half, from which it is predicted.
     """
@@ -73,7 +73,7 @@ class Half:
 
 
 Change = Callable[[Workload, Traffic], tuple[Workload, Traffic]]
-"""What a replicate is made to do otherwise, to see what an assumption does."""
+"""A change to the workload and the draws of a replicate: what another assumption would have made of them."""
 
 
 def predict(
@@ -174,7 +174,14 @@ def _standing(outcomes: Outcomes, row: int) -> Codes:
 
 
 def replicate_of(half: Half, seed: int, replicate: int, change: Change | None = None) -> Shown:
-    """What one replicate of the model shows in the place of a half, the other half being resampled."""
+    """One replicate of the prediction of a half: the other half is resampled, simulated and replayed.
+
+    Args:
+        half: what is predicted.
+        seed: root of the random streams.
+        replicate: its number.
+        change: what is assumed otherwise; None: nothing.
+    """
     workload, traffic, acquire = resampled(half.others, half.case, half.duration, seed, replicate)
     if change:
         workload, traffic = change(workload, traffic)

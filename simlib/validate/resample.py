@@ -1,7 +1,7 @@
 """Replicates of an observed half: what was offered and how long it took, resampled in blocks of time.
 
-A workload draws every time by itself. In a real store slow spells come together, and with them the requests that piled up
-behind them; a block of the source keeps both, so a prediction from blocks has the waits that a workload makes too short.
+A workload draws all times independently. In a real store slow transactions follow each other, and requests pile up behind them.
+A block of the source keeps both, so that a prediction from blocks has the long waits that a workload does not have.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from simlib.workload.traffic import Traffic, draw
 from simlib.workload.workload import Recorded, Workload
 
 BLOCKS = 20
-"""Blocks a source is cut into; a spell longer than one of them is cut apart."""
+"""Blocks that a source is cut into. A slow spell that lasts longer than a block is not kept whole."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def resampled(part: Part, case: Case, duration: float, seed: int, replicate: int
 
 
 def repeated(part: Part, case: Case) -> tuple[Workload, Traffic, Floats, Ints]:
-    """The part itself as the model takes it: its own flows, requests and times, in its own value codes.
+    """The part as it is, in the form that the model takes: its own flows, requests and times, in its own value codes.
 
     Returns:
         as `resampled`, and for each transaction the row of the part that it is.
