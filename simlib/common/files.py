@@ -1,9 +1,10 @@
 """Reading and writing files, with errors that a person can act on."""
 
 import difflib
+import hashlib
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from simlib.common.errors import InputError, allowed
 
 M = TypeVar("M", bound=BaseModel)
+
+LARGEST_YAML = 1_000_000
+"""Bytes; a calibrated workload has some 50,000. Parsing takes about four seconds a million."""
+MOST_MERGED = 10_000
+"""Keys of one mapping after its `<<` keys are merged in: aliases of aliases grow tenfold a line."""
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
 
 class Strict(BaseModel):
@@ -40,11 +47,20 @@ class _Loader(yaml.SafeLoader):
     """YAML without code, and without silently dropping a key that stands twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                raise yaml.MarkedYAMLError(problem=f"the key '{key}' stands twice", problem_mark=node.start_mark)
+        seen = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' stands twice", problem_mark=key.start_mark)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_MERGED:
+            problem = f"a mapping of {len(node.value):,} keys, those merged by `<<` counted; allowed: {MOST_MERGED:,}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 # YAML 1.1 reads `no` as false, `1:40` as 100, `010` as 8 and `2026-01-01` as a date. Nothing here is a truth value or a date,
@@ -66,8 +82,10 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
-    except ValueError as error:  # an explicit tag on something else, as in `!!int many`
-        raise yaml.YAMLError(str(error)) from None
+    except (ValueError, TypeError, AttributeError) as error:  # an explicit tag on something else, as in `!!int many`
+        raise yaml.YAMLError(f"a tag on what is no such thing: {error}") from None
+    except RecursionError:
+        raise yaml.YAMLError("brackets or blocks nested too deeply; allowed: some hundred levels") from None
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -77,6 +95,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
         InputError: the file cannot be read, is not YAML, or is not a mapping at its top.
     """
     try:
+        if (size := path.stat().st_size) > LARGEST_YAML:
+            raise InputError(f"{path}: {size:,} bytes; allowed: {LARGEST_YAML:,}")
         data = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
@@ -115,6 +135,8 @@ def _one_line(errors: list[ErrorDetails], source: str) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends well, and is removed when it does not.
 
+    A new file has the mode that the umask gives it; one that is replaced keeps its own. A link is written through.
+
     Raises:
         InputError: `path` is a folder.
         OSError: names `path`, not the temporary one.
@@ -124,16 +146,34 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
         yield path
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    target = path.resolve() if path.is_symlink() else path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(6)}{target.suffix}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        if target.exists():
+            temporary.chmod(target.stat().st_mode & 0o7777)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_name(name: str) -> str:
+    """A file name for a thing of that name, whatever is in it: no path, no control character, not too long.
+
+    Letters, digits, `.`, `_` and `-` stay. Names that differ give file names that differ, also where case does not count.
+
+    Examples:
+        >>> file_name("after-19328")
+        'after-19328'
+        >>> file_name("../../etc/passwd")
+        'etc-passwd-3754d6cb'
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
+    if plain and plain == name and plain.lower() == name and plain.split(".")[0] not in _RESERVED:
+        return plain
+    return f"{plain or 'name'}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -1,0 +1,102 @@
+"""Files that a stranger feeds, against what must come of them; and names that must never be paths."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simlib.common.files import LARGEST_YAML, file_name, load_yaml, replacing
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: " + "[" * 3000, "nested too deeply"),
+        ("".join(f"k{n}: 1\n" for n in range(20_000)), "20,000 keys"),
+        (
+            "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 9)),
+            "keys",
+        ),
+        ("#" + "x" * LARGEST_YAML, f"allowed: {LARGEST_YAML:,}"),
+        ("a: !!timestamp x", "tag"),
+        ("a: !!int many", "tag"),
+        ("a: !!python/object:os.system x", "not valid YAML"),
+        ("a: 1\nb: 2\na: 3", "line 3: not valid YAML: the key 'a' stands twice"),
+    ],
+)
+def test_yaml_that_would_hang_or_crash_is_refused_in_one_line(text, says, tmp_path, refused):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    message = refused(load_yaml, path)
+    assert str(path) in message
+    assert says in message
+
+
+@given(st.text(max_size=300))
+def test_a_file_name_is_one_component_that_every_file_system_takes(name):
+    made = file_name(name)
+    assert Path(made).name == made
+    assert 0 < len(made) <= 100
+    assert made.isascii()
+    assert made.isprintable()
+    assert made[0] not in ".-"
+
+
+@given(st.lists(st.text(max_size=20), unique=True, min_size=2, max_size=2))
+def test_file_names_of_different_names_differ_even_where_case_does_not_count(names):
+    one, other = (file_name(name).lower() for name in names)
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    "name", ["CON", "con", "nul.txt", "lpt1", "..", ".", "", "a/b", "/etc/passwd", "a\nb", "x" * 10_000, "\0"]
+)
+def test_a_name_that_is_no_file_name_somewhere_is_marked_by_its_hash(name):
+    assert file_name(name) != name
+
+
+@pytest.mark.parametrize("name", ["after-19328", "in-mutator", "openclaw-70575", "store-2026.4.22"])
+def test_a_plain_name_stays(name):
+    assert file_name(name) == name
+
+
+def test_a_new_file_has_the_umasks_mode_and_a_replaced_one_keeps_its_own(tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = tmp_path / "page.html"
+        with replacing(path) as temporary:
+            temporary.write_text("one")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        path.chmod(0o600)
+        with replacing(path) as temporary:
+            temporary.write_text("two")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert path.read_text() == "two"
+    finally:
+        os.umask(before)
+
+
+def test_a_link_is_written_through(tmp_path):
+    real, link = tmp_path / "real" / "page.html", tmp_path / "link.html"
+    link.symlink_to(real)
+    with replacing(link) as temporary:
+        temporary.write_text("through")
+    assert link.is_symlink()
+    assert real.read_text() == "through"
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("page.html", "old")]
