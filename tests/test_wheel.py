@@ -33,7 +33,7 @@ def simlib(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A path in a .pth file brings what is there, but runs no .pth file in it: not the one of our own editable install.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     command = folder / "env" / "bin" / "simlib"
-    command.write_text(f"#!{folder}/env/bin/python\nfrom simlib.cli import main\nmain()\n")
+    command.write_text(f"#!{folder}/env/bin/python\nfrom simlib.__main__ import main\nmain()\n")
     command.chmod(0o755)
     return command
 

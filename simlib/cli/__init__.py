@@ -24,8 +24,6 @@ from simlib.cli.report import report
 from simlib.cli.run import run
 from simlib.common.errors import SimlibError
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -45,17 +43,14 @@ def options(debug: Annotated[bool, typer.Option(help="Show the traceback of an e
         os.environ["SIMLIB_DEBUG"] = "1"
 
 
-def main() -> None:
-    """Run the command line and exit with its status."""
+def run_command() -> int:
+    """Run what the command line says; returns the exit status, and leaves Ctrl-C to `simlib.__main__`."""
     try:
-        status = app(standalone_mode=False) or 0  # typer returns the status of its own exits, 130 for Ctrl-C among them
+        return int(app(standalone_mode=False) or 0)  # typer returns the status of its own exits, 130 for Ctrl-C among them
     except Exception as error:
         if os.environ.get("SIMLIB_DEBUG"):
             traceback.print_exc()
-        status = _status(error)
-    if status == INTERRUPTED:
-        complain("interrupted")
-    sys.exit(status)
+        return _status(error)
 
 
 def _status(error: Exception) -> int:

@@ -5,16 +5,16 @@ not depend on how many processes worked on it.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 
 from simlib.case.case import Case
 from simlib.common.errors import InputError, RunError, allowed
+from simlib.common.workers import spread
 from simlib.estimate.conditional_monte_carlo import conditional_rates
 from simlib.estimate.intervals import Rate
 from simlib.estimate.result import Result
@@ -129,7 +129,8 @@ def run(
     workload.check_case(case, workload.workload)
     checked = check_engines(workload, case, names, seed) if engine == "compiled" else 0
     task = partial(run_replicate, workload, case, names, seed, engine)
-    parts = _parts(task, count, jobs or _worthwhile_jobs(workload, count, engine))
+    with closing(_parts(task, count, jobs or _worthwhile_jobs(workload, count, engine))) as parts:
+        totals = fold(parts, count, progress)
     result = Result(
         workload=workload,
         case=case,
@@ -138,7 +139,7 @@ def run(
         checked=checked,
         strategies=names,
         baseline=case.baseline if case.baseline in names else names[0],
-        totals=fold(parts, count, progress),
+        totals=totals,
     )
     return replace(result, conditional=_conditional(result))
 
@@ -158,15 +159,14 @@ def _conditional(result: Result) -> dict[str, Rate]:
     }
 
 
-def _parts(task: Callable[[int], Totals], count: int, jobs: int) -> Iterator[Totals]:
+def _parts(task: Callable[[int], Totals], count: int, jobs: int) -> Generator[Totals, None, None]:
     """The totals of each replicate, or of each block of them; in order."""
     if jobs == 1:
         yield from map(task, range(count))
         return
     size = min(LARGEST_BLOCK, max(1, count // (4 * jobs)))
     blocks = [range(count)[first : first + size] for first in range(0, count, size)]
-    with ProcessPoolExecutor(min(jobs, count), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(partial(_block, task), blocks)
+    yield from spread(partial(_block, task), blocks, jobs)
 
 
 def _block(task: Callable[[int], Totals], replicates: range) -> Totals:

@@ -4,11 +4,8 @@
 """
 
 import asyncio
-import multiprocessing as mp
-import os
 import selectors
 import sqlite3
-import threading
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -132,9 +129,8 @@ def patched(job: Job, step: int, snapshot: Entry, fresh: Entry) -> Codes:
     return entry
 
 
-def run_gateway(number: int, job: Job, pipe: Connection) -> None:
+def run_gateway(pipe: Connection, number: int, job: Job) -> None:
     """The process: say "ready", receive the start time, run, send back what ended, or one line that says what went wrong."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         # asyncio's default selector rounds every pause up to whole milliseconds, which is as long as many of ours.
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
@@ -161,10 +157,3 @@ async def _run(number: int, job: Job, pipe: Connection) -> list[Ended]:
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     inner = group.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
-
-
-def _die_with_parent() -> None:
-    """However the parent ends, its gateways do not go on without it."""
-    if (parent := mp.parent_process()) is not None:
-        parent.join()
-    os._exit(1)

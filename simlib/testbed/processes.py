@@ -1,15 +1,11 @@
 """The processes of a testbed run: started together, listened to, and stopped however the run ends."""
 
-import multiprocessing as mp
-import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from multiprocessing import connection, resource_tracker
+from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from simlib.common.errors import RunError
+from simlib.common.workers import Workers
 from simlib.testbed.gateway import Ended, Job, run_gateway
 from simlib.testbed.stores import clock
 
@@ -23,25 +19,14 @@ def run_gateways(job: Job, count: int) -> list[Ended]:
     Raises:
         RunError: one of them failed.
     """
-    with ExitStack() as stack:
-        processes: list[SpawnProcess] = []
-        stack.callback(_stop, processes)
-        pipes = []
-        with _interrupts_held():
-            for number in range(count):
-                ours, theirs = mp.Pipe()
-                pipes.append(stack.enter_context(ours))
-                with theirs:
-                    process = mp.get_context("spawn").Process(target=run_gateway, args=(number, job, theirs))
-                    process.start()
-                    processes.append(process)
+    with Workers() as workers:
+        pipes = [workers.start(run_gateway, number, job) for number in range(count)]
         _answers(pipes)  # each says that it is ready
         start = clock() + LEAD
         for pipe in pipes:
             pipe.send(start)
         ended = [row for rows in _answers(pipes) for row in rows]
-        for process in processes:
-            process.join()
+        workers.join()
         times = ("read", "queued", "lock", "end")
         return [row._replace(**{name: getattr(row, name) - start for name in times}) for row in ended]
 
@@ -61,22 +46,3 @@ def _answers(pipes: list[Connection]) -> list[Any]:
                 raise RunError(f"testbed: gateway {pipes.index(pipe)} failed: {answer}")
             answers.append(answer)
     return answers
-
-
-def _stop(processes: list[SpawnProcess]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join()
-        process.close()
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Processes started here never see Ctrl-C: it is for the parent, which stops them."""
-    resource_tracker.ensure_running()  # starting it later would let interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,101 @@
+"""Worker processes, against the plain loop they stand for, and against every way to end them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from places import ROOT
+from tasks import die_at_one, power, refuse_two
+
+from simlib.common.errors import InputError, RunError
+from simlib.common.workers import spread
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_results_are_those_of_a_plain_loop_in_its_order(jobs: int) -> None:
+    assert list(spread(partial(power, 3), range(7), jobs)) == [number**3 for number in range(7)]
+
+
+def test_what_a_task_raises_is_raised_here_after_the_results_before_it() -> None:
+    results = spread(refuse_two, range(5), 2)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(InputError, match="two is refused"):
+        next(results)
+
+
+def test_a_worker_that_dies_fails_the_run_in_one_line() -> None:
+    with pytest.raises(RunError, match="a worker process died"):
+        list(spread(die_at_one, range(3), 2))
+
+
+RUN = ("run", "busy-team", "--jobs", "2", "--engine", "simpy", "--replicates", "5000", "--set", "duration=3000")
+
+
+def group_is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.05)
+    pytest.fail(f"never happened: {what}")
+
+
+def begin() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "simlib", *RUN],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_run_on_two_processes_ends_in_one_line_and_leaves_no_process(number: int, status: int, says: str) -> None:
+    command = begin()
+    wait_until(lambda: len(children(command.pid)) >= 3, "two workers (and the resource tracker)")
+    os.killpg(command.pid, number) if number == signal.SIGINT else command.send_signal(number)  # a terminal tells them all
+    _, errors = command.communicate(timeout=60)
+    assert (command.returncode, errors) == (status, f"simlib: {says}\n")
+    wait_until(lambda: group_is_gone(command.pid), "the end of all processes")
+
+
+def test_workers_end_when_their_parent_is_gone() -> None:
+    command = begin()
+    wait_until(lambda: len(children(command.pid)) >= 3, "two workers (and the resource tracker)")
+    command.kill()
+    command.communicate(timeout=60)
+    wait_until(lambda: group_is_gone(command.pid), "the end of all processes")
+
+
+def end_at(moment: float) -> tuple[int, str]:
+    """Exit status and stderr of a run that is interrupted so many seconds after its start."""
+    command = begin()
+    time.sleep(moment)
+    os.killpg(command.pid, signal.SIGINT)
+    _, errors = command.communicate(timeout=60)
+    wait_until(lambda: group_is_gone(command.pid), "the end of all processes")
+    return command.returncode, errors
+
+
+@pytest.mark.slow
+def test_an_interrupt_at_any_of_a_hundred_moments_ends_in_one_line_and_leaves_no_process() -> None:
+    # Before Python runs our first line nothing of ours can answer; that takes some tenths of a second here.
+    ended = [end_at(0.4 + 0.01 * number) for number in range(100)]
+    assert set(ended) == {(130, "simlib: interrupted\n")}
