@@ -116,7 +116,7 @@ def calibrate_evidence(evidence: Evidence, case: Case, name: str = "calibrated")
         ("duration", float(np.clip(_round(evidence.duration), 1, 3600)), ["Seconds of arrivals in one replicate."]),
         ("replicates", 24, []),
         ("sessions", sessions, about_sessions),
-        ("store", dict(evidence.store), ["Settings that are not named here are upstream's constants."]),
+        ("store", dict(evidence.store), ["Settings that are not named here are the defaults."]),
         ("values", values, about_values),
         ("traffic", traffic, about_traffic),
         ("times", times, about_times),
