@@ -1,6 +1,6 @@
 """Calibration: what a source shows of a system's traffic and times, turned into a workload.
 
-The readers (`calibrate_history`, `calibrate_log`, `calibrate_trace`) each turn one kind of source into `Evidence`;
+The readers (`calibrate_history`, `calibrate_log`, `calibrate_trace`) each make one kind of source into `Evidence`;
 `calibrate` estimates from that, with uncertainty, and says what the source could not tell and what was assumed instead.
 """
 
