@@ -1,6 +1,6 @@
 """Calibration: what a source shows of a system's traffic and times, turned into a workload.
 
-The readers (`calibrate_history`, `calibrate_log`, `calibrate_trace`) each turn one kind of source into `Evidence`;
+The readers (`calibrate_history`, `calibrate_log`, `calibrate_trace`) each make one kind of source into `Evidence`;
 `calibrate` estimates from that, with uncertainty, and says what the source could not tell and what was assumed instead.
 """
 
@@ -116,7 +116,7 @@ def calibrate_evidence(evidence: Evidence, case: Case, name: str = "calibrated")
         ("duration", float(np.clip(_round(evidence.duration), 1, 3600)), ["Seconds of arrivals in one replicate."]),
         ("replicates", 24, []),
         ("sessions", sessions, about_sessions),
-        ("store", dict(evidence.store), ["Settings that are not named here are upstream's constants."]),
+        ("store", dict(evidence.store), ["Settings that are not named here are the defaults."]),
         ("values", values, about_values),
         ("traffic", traffic, about_traffic),
         ("times", times, about_times),

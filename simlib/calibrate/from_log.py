@@ -1,14 +1,15 @@
-"""Calibration from an OpenClaw gateway's own log: JSON lines, written with --verbose.
+"""Calibration from a process's own log: JSON lines, with a line for each request and each response.
 
-Used are the request and response lines of the `gateway/ws` subsystem, and the run's events, which alone name sessions:
+What the methods stand for, the section `log` of the case file says. Used are the lines of its subsystem about two of them, and
+the events of units of work, which alone name sessions:
 
-    ← req agent conn=... id=...                         a request comes in
-    → res ✓ agent 62ms runId=... conn=... id=...        it is accepted (the handler has written)
-    → event agent ... run=... session=NAME ...          its run says something
-    → res ✓|✗ agent ... runId=... conn=... id=...       the run has ended, well or not
-    → res ✓ sessions.patch 7ms conn=... id=...          a patch is done
+    ← req UNIT conn=... id=...                          a request comes in
+    → res ✓ UNIT 62ms runId=... conn=... id=...         it is accepted: its first site has written
+    → event UNIT ... run=... session=NAME ...           the unit of work says something
+    → res ✓|✗ UNIT ... runId=... conn=... id=...        the unit of work has ended, well or not
+    → res ✓ OUTSIDE 7ms conn=... id=...                 an outside write is done
 
-Without --verbose a gateway logs slow and failed responses only. Such a log is refused.
+A log that has the slow and the failed responses only is refused.
 """
 
 import json
@@ -23,15 +24,17 @@ from typing import Any
 import numpy as np
 
 from simlib.calibrate.evidence import Calibration, Evidence, Step, calibrate_evidence
+from simlib.calibrate.usual import usual_workload
 from simlib.case.case import Case
+from simlib.case.sections import LogModel, needed
+from simlib.common.arrays import Floats
 from simlib.common.broken_lines import Broken, read_lines
 from simlib.common.errors import InputError
-from simlib.workload.workload import Workload, load_workload
+from simlib.workload.workload import Workload
 
-_SUBSYSTEM = '{"subsystem":"gateway/ws"}'
 _REQUEST = re.compile(r"← req (\S+) .*?\bconn=(\S+) id=(\S+)")
 _RESPONSE = re.compile(r"→ res ([✓✗]) (\S+)(?: (\d+)ms)?(?:.*?\brunId=(\S+))?.*?\bconn=(\S+) id=(\S+)\s*$", re.DOTALL)
-_EVENT = re.compile(r"→ event agent .*?\brun=(\S+) .*?\bsession=(\S+)")
+_EVENT = re.compile(r"→ event (\S+) .*?\brun=(\S+) .*?\bsession=(\S+)")
 
 
 def _floats() -> "array[float]":
@@ -42,6 +45,7 @@ def _floats() -> "array[float]":
 class _Log:
     """What has been read so far; nothing in it grows with the lines that do not count."""
 
+    section: LogModel
     broken: Broken = field(default_factory=Broken)
     read: int = 0
     responses: int = 0
@@ -49,67 +53,66 @@ class _Log:
     last: float = -np.inf
     arrivals: "dict[str, array[float]]" = field(default_factory=dict)
     accepted: "array[float]" = field(default_factory=_floats)
-    patched: "array[float]" = field(default_factory=_floats)
-    ran: "dict[str, array[float]]" = field(default_factory=lambda: {"✓": _floats(), "✗": _floats()})
+    written: "array[float]" = field(default_factory=_floats)
+    ended: "dict[str, array[float]]" = field(default_factory=lambda: {"✓": _floats(), "✗": _floats()})
     open: dict[tuple[str, str], float] = field(default_factory=dict)
     session_of: dict[str, str] = field(default_factory=dict)
-    runs: list[str] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
 
     def line(self, time: float, subsystem: str, text: Any) -> None:
         """Account for one good line."""
         self.read += 1
         self.first, self.last = min(self.first, time), max(self.last, time)
-        if subsystem != _SUBSYSTEM or not isinstance(text, str):
+        if subsystem != f'{{"subsystem":"{self.section.subsystem}"}}' or not isinstance(text, str):
             return
         if match := _REQUEST.search(text):
             method, *who = match.groups()
-            if method in ("agent", "sessions.patch"):
+            if method in (self.section.unit.method, self.section.outside.method):
                 self.arrivals.setdefault(method, _floats()).append(time)
                 self.open[who[0], who[1]] = np.nan
             else:
                 self.other[method] += 1
         elif match := _RESPONSE.search(text):
             self.response(time, *match.groups())
-        elif match := _EVENT.search(text):
-            self.session_of.setdefault(*match.groups())
+        elif (match := _EVENT.search(text)) and match[1] == self.section.unit.method:
+            self.session_of.setdefault(match[2], match[3])
 
-    def response(self, time: float, mark: str, method: str, duration: str | None, run: str | None, conn: str, key: str) -> None:
-        """A response: of a patch; or of an agent request, the first of which accepts it and the second ends its run."""
+    def response(self, time: float, mark: str, method: str, took: str | None, unit: str | None, conn: str, key: str) -> None:
+        """A response: of an outside write; or of a unit of work, the first of which accepts it and the second ends it."""
         self.responses += 1
         began = self.open.pop((conn, key), None)
-        if method == "sessions.patch" and mark == "✓" and duration:
-            self.patched.append(float(duration) / 1000)
-        elif method == "agent" and began is not None:
+        if method == self.section.outside.method and mark == "✓" and took:
+            self.written.append(float(took) / 1000)
+        elif method == self.section.unit.method and began is not None:
             if not np.isnan(began):
-                self.ran[mark].append(time - began)
-            elif mark == "✓" and duration:
-                self.accepted.append(float(duration) / 1000)
+                self.ended[mark].append(time - began)
+            elif mark == "✓" and took:
+                self.accepted.append(float(took) / 1000)
                 self.open[conn, key] = time
-                if run:
-                    self.runs.append(f"{run[:8]}…{run[-4:]}")  # events shorten it like this
+                if unit:
+                    self.units.append(f"{unit[:8]}…{unit[-4:]}")  # events shorten it like this
 
 
 def calibrate_log(path: Path, case: Case, name: str = "calibrated") -> Calibration:
-    """A workload from a gateway log.
+    """A workload from a log of requests and responses.
 
     Raises:
-        InputError: the file cannot be read, is no gateway log, or was written without --verbose.
+        InputError: the file cannot be read, is no such log, or tells too little; or the case does not say what its lines mean.
     """
-    log = _read(path)
+    section = needed(case.sections.log, "log", case.name, str(path))
+    log = _read(path, section)
     if not log.read:
-        raise InputError(f"{path}: not a gateway log: no line is JSON with a time. {log.broken}")
+        raise InputError(f"{path}: not a log: no line is JSON with a time. {log.broken}")
     if not log.arrivals:
         seen = f"{log.responses} responses and no request" if log.responses else "no request"
-        raise InputError(
-            f"{path}: {seen} of an agent or a patch among {log.read} lines: without --verbose a gateway logs only slow and "
-            "failed responses, which is too little to calibrate from; start it with --verbose"
-        )
-    return calibrate_evidence(_evidence(log, path, load_workload("busy-team")), case, name)
+        methods = f"{section.unit.method} or {section.outside.method}"
+        raise InputError(f"{path}: {seen} of {methods} among {log.read} lines" + (f": {section.hint}" if section.hint else ""))
+    return calibrate_evidence(_evidence(log, path, case, usual_workload(case, path)), case, name)
 
 
-def _read(path: Path) -> _Log:
-    log = _Log()
+def _read(path: Path, section: LogModel) -> _Log:
+    log = _Log(section)
     for number, line in read_lines(path, log.broken):
         try:
             data = json.loads(line)
@@ -120,42 +123,13 @@ def _read(path: Path) -> _Log:
     return log
 
 
-def _evidence(log: _Log, path: Path, usual: Workload) -> Evidence:
-    patched, accepted = np.array(log.patched), np.array(log.accepted)
-    failed, ended = np.array(log.ran["✗"]), np.array(log.ran["✓"])
-    assumed = [
-        "What a request asks for (fields, values): as in busy-team; the log has methods only.",
-        "Sessions of patches: as of the agent runs, which alone name theirs.",
-        "Session entries at the start: as in busy-team.",
-        "A run writes when it starts: a failed one when it ends, as late as can be."
-        if failed.size
-        else "A run writes when it starts: as in busy-team.",
-    ]
-    if patched.size:
-        hold: Any = patched
-        assumed.append(
-            "Holding the lock: as long as a patch takes from request to response, wait and all, which is too long if anything."
-        )
-    else:
-        hold = usual.times["patch"].hold.model_dump()
-        assumed.append("Holding the lock: as in busy-team; no patch was answered.")
-    share = ended.size / max(1, ended.size + failed.size)
-    agents = np.sort(np.array(log.arrivals.get("agent", []))) - log.first
-    well, badly = _divided(agents, share)
-    run = [Step("handler", _shapes(usual, "turn", "handler")), Step("run_start"), Step("run_end")]
-    start: dict[str, Any] = {"prepare": failed if failed.size else usual.times["run_start"].prepare.model_dump(), "hold": hold}
-    first = float(np.median(failed)) if failed.size else float(usual.times["run_start"].prepare.quantile(np.full(1, 0.5))[0])
-    end: dict[str, Any] = {"after": np.maximum(0.0, ended - first), "hold": hold}
-    handler = {"prepare": np.maximum(0.0, accepted - float(np.median(patched))) if patched.size else accepted, "hold": hold}
-    flows = {"turn": (well, run), "failed-turn": (badly, run[:2])}
-    patches = np.sort(np.array(log.arrivals.get("sessions.patch", []))) - log.first
-    flows["patch"] = (patches, [Step("patch", _shapes(usual, "patch", "patch"))])
-    flows = {kind: flow for kind, flow in flows.items() if flow[0].size}
+def _evidence(log: _Log, path: Path, case: Case, usual: Workload) -> Evidence:
+    flows = _flows(log, usual)
     sites = {step.site for _, steps in flows.values() for step in steps}
-    times = {"handler": handler, "run_start": start, "run_end": end, "patch": {"hold": hold}}
-    # Of the runs whose request is in the log: one may have begun before it.
-    sessions = Counter(log.session_of[run] for run in log.runs if run in log.session_of)
+    # Of the units whose request is in the log: one may have begun before it.
+    sessions = Counter(log.session_of[unit] for unit in log.units if unit in log.session_of)
     others = ", ".join(f"{method} {count}" for method, count in log.other.most_common(8))
+    well, badly = len(log.ended["✓"]), len(log.ended["✗"])
     return Evidence(
         source=str(path.name),
         duration=log.last - log.first,
@@ -163,20 +137,77 @@ def _evidence(log: _Log, path: Path, usual: Workload) -> Evidence:
         steps={kind: steps for kind, (_, steps) in flows.items()},
         sessions=dict(sessions),
         values={},
-        times={site: measured for site, measured in times.items() if site in sites},
+        times={site: measured for site, measured in _times(log, usual).items() if site in sites},
         initial=tuple(usual.sessions.initial),
         usual=dict(usual.values),
-        assumed=assumed,
+        assumed=_assumed(log, case, usual.workload),
         seen=[
             f"{log.read} lines read. {log.broken}",
-            f"Runs that ended well: {ended.size}; that failed: {failed.size}; not yet ended: {len(log.open)}.",
+            f"{case.words.units.capitalize()} that ended well: {well}; that failed: {badly}; not yet ended: {len(log.open)}.",
             *([f"Requests that do not matter here: {others}."] if others else []),
         ],
     )
 
 
-def _divided(times: Any, share: float) -> tuple[Any, Any]:
-    """Which requests' runs will end well is not in the request's line: divide them evenly in that proportion."""
+def _assumed(log: _Log, case: Case, usual: str) -> list[str]:
+    """What such a log cannot tell, and what is assumed instead."""
+    words = case.words
+    return [
+        f"What a request asks for (fields, values): as in {usual}; the log has methods only.",
+        f"Sessions of outside writes: as of the {words.units}, which alone name theirs.",
+        f"Entries at the start: as in {usual}.",
+        f"A failed {words.unit} writes when it starts: just when it ends, as late as can be."
+        if log.ended["✗"]
+        else f"When the {words.unit} writes after it was accepted: as in {usual}.",
+        "Holding the lock: as long as an outside write takes from request to response, wait and all: too long if anything."
+        if log.written
+        else f"Holding the lock: as in {usual}; no outside write was answered.",
+    ]
+
+
+def _flows(log: _Log, usual: Workload) -> dict[str, tuple[Floats, list[Step]]]:
+    """Kind of flow -> its arrivals in seconds from the first line, and its steps; without those that never came."""
+    unit, outside = log.section.unit, log.section.outside
+
+    def arrivals(method: str) -> Floats:
+        return np.sort(np.array(log.arrivals.get(method, []))) - log.first
+
+    ended, failed = len(log.ended["✓"]), len(log.ended["✗"])
+    well, badly = _divided(arrivals(unit.method), ended / max(1, ended + failed))
+    steps = [Step(unit.accepted, _shapes(usual, unit.flow, unit.accepted)), Step(unit.started), Step(unit.ended)]
+    flows = {
+        unit.flow: (well, steps),
+        unit.failed: (badly, steps[:2]),
+        outside.flow: (arrivals(outside.method), [Step(outside.site, _shapes(usual, outside.flow, outside.site))]),
+    }
+    return {kind: flow for kind, flow in flows.items() if flow[0].size}
+
+
+def _times(log: _Log, usual: Workload) -> dict[str, dict[str, Any]]:
+    """Write site -> its times, measured where the log tells them.
+
+    An outside write's response time stands for a hold; what a unit of work takes beyond that to be accepted, it prepared. One
+    that fails ends with the write of its start, and one that ends well has started as late as those do.
+    """
+    unit, outside = log.section.unit, log.section.outside
+    accepted, written = np.array(log.accepted), np.array(log.written)
+    ended, failed = np.array(log.ended["✓"]), np.array(log.ended["✗"])
+    hold: Any = written if written.size else usual.times[outside.site].hold.model_dump()
+    start = usual.times[unit.started].prepare
+    started = float(np.median(failed)) if failed.size else float(start.quantile(np.full(1, 0.5))[0])
+    return {
+        unit.accepted: {
+            "prepare": np.maximum(0.0, accepted - float(np.median(written))) if written.size else accepted,
+            "hold": hold,
+        },
+        unit.started: {"prepare": failed if failed.size else start.model_dump(), "hold": hold},
+        unit.ended: {"after": np.maximum(0.0, ended - started), "hold": hold},
+        outside.site: {"hold": hold},
+    }
+
+
+def _divided(times: Floats, share: float) -> tuple[Floats, Floats]:
+    """Which requests will end well is not in the request's line: divide them evenly in that proportion."""
     well = np.diff(np.floor(share * np.arange(times.size + 1) + 1e-9)) > 0
     return times[well], times[~well]
 

@@ -1,21 +1,22 @@
 """Calibration from a plain trace, CSV or JSON lines: who wrote what to which session, and when.
 
     time,kind,session,fields
-    0.5,turn,s1,label=x;channel=slack
-    2026-11-22T08:20:00Z,patch,s1,label=
+    0.5,checkout,s1,title=x;colour=red
+    2026-11-22T08:20:00Z,rename,s1,title=
 
-    {"time": 0.5, "kind": "turn", "session": "s1", "fields": {"label": "x", "channel": "slack"}}
-    {"time": "2026-11-22T08:20:00Z", "kind": "patch", "session": "s1", "fields": ["label"]}
+    {"time": 0.5, "kind": "checkout", "session": "s1", "fields": {"title": "x", "colour": "red"}}
+    {"time": "2026-11-22T08:20:00Z", "kind": "rename", "session": "s1", "fields": ["title"]}
 
-`time` is in seconds or ISO 8601; `kind` a write site of the case, or `turn` (also `agent`) for a whole turn; `fields` the keys
-asked for, with or without values; an empty value (null) clears. The fields, and the session, may be left out.
+`time` is in seconds or ISO 8601; `kind` a write site of the case, one of its flows with all their sites, or what its recordings
+call a flow; `fields` the keys asked for at the first site, with or without values; an empty value (null) clears. The fields,
+and the session, may be left out.
 """
 
 import csv
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +25,12 @@ from typing import Any
 import numpy as np
 
 from simlib.calibrate.evidence import NAMED, Calibration, Evidence, Shape, Step, calibrate_evidence, shapes_of
+from simlib.calibrate.usual import like, usual_workload
 from simlib.case.case import Case
 from simlib.common.broken_lines import Broken, read_lines
 from simlib.common.errors import InputError
-from simlib.workload.workload import load_workload
+from simlib.workload.workload import Workload
 
-TURN = ("handler", "run_start", "run_end")
 _UNNAMED = object()
 
 
@@ -38,6 +39,8 @@ class _Trace:
     """What has been read so far."""
 
     case: Case
+    flow_of: Mapping[str, str]
+    steps_of: Mapping[str, tuple[str, ...]]
     broken: Broken = field(default_factory=Broken)
     arrivals: "dict[str, array[float]]" = field(default_factory=dict)
     sessions: Counter[str] = field(default_factory=Counter)
@@ -47,8 +50,8 @@ class _Trace:
     def add(self, row: dict[str, Any]) -> None:
         """Account for one line; ValueError, KeyError or TypeError if it is broken."""
         time, request = _time(row["time"]), _request(row.get("fields"))
-        kind = "turn" if row["kind"] == "agent" else str(row["kind"])
-        if kind not in (*self.case.sites, "turn") or any(key not in self.case.request for key in request):
+        kind = self.flow_of.get(str(row["kind"]), str(row["kind"]))
+        if kind not in self.steps_of or any(key not in self.case.request for key in request):
             raise ValueError(kind)
         self.arrivals.setdefault(kind, array("d")).append(time)
         if row.get("session") not in (None, ""):
@@ -90,18 +93,19 @@ def calibrate_trace(path: Path, case: Case, name: str = "calibrated") -> Calibra
     Raises:
         InputError: the file cannot be read, or no line of it is one of a trace.
     """
-    trace = _Trace(case)
+    usual = usual_workload(case, path)
+    recorded = case.sections.recordings.kinds if case.sections.recordings else {}
+    flow_of = {kind: write.flow for kind, write in recorded.items()}
+    trace = _Trace(case, flow_of, {site: (site,) for site in case.sites} | dict(case.flows))
     for number, row in _rows(path, trace.broken):
         try:
             trace.add(row)
         except (ValueError, KeyError, TypeError):
             trace.broken.add(number)
     if not trace.arrivals:
-        raise InputError(
-            f"{path}: no line has a time and a kind of write (one of {', '.join((*case.sites, 'turn'))}). {trace.broken}"
-        )
+        raise InputError(f"{path}: no line has a time and a kind of write (one of {', '.join(trace.steps_of)}). {trace.broken}")
     trace.broken.lines = array("q", sorted(trace.broken.lines))
-    return calibrate_evidence(_evidence(trace, path), case, name)
+    return calibrate_evidence(_evidence(trace, path, usual), case, name)
 
 
 def _rows(path: Path, broken: Broken) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -123,18 +127,17 @@ def _rows(path: Path, broken: Broken) -> Iterator[tuple[int, dict[str, Any]]]:
             broken.add(number)
 
 
-def _evidence(trace: _Trace, path: Path) -> Evidence:
-    usual = load_workload("busy-team")
+def _evidence(trace: _Trace, path: Path, usual: Workload) -> Evidence:
     start = min(min(times) for times in trace.arrivals.values())
     stop = max(max(times) for times in trace.arrivals.values())
     steps = {}
     for kind, shapes in trace.shapes.items():
-        sites = TURN if kind == "turn" else (kind,)
+        sites = trace.steps_of[kind]
         asked = shapes if any(ask or clear for ask, clear in shapes) else Counter()
         steps[kind] = [Step(sites[0], asked), *(Step(site) for site in sites[1:])]
     times: dict[str, dict[str, Any]] = {}
     for site in {step.site for flow in steps.values() for step in flow}:
-        spans = usual.times.get(site, usual.times["patch"])
+        spans = usual.times[like(site, usual, trace.case)]
         times[site] = {name: getattr(spans, name).model_dump() for name in ("after", "prepare", "compute", "hold")}
     return Evidence(
         source=path.name,
@@ -145,6 +148,6 @@ def _evidence(trace: _Trace, path: Path) -> Evidence:
         values=trace.values,
         times=dict(sorted(times.items())),
         usual=dict(usual.values),
-        assumed=["Times of preparation and hold, and the store's constants: as in busy-team; a trace has none."],
+        assumed=[f"Times of preparation and hold, and the store's constants: as in {usual.workload}; a trace has none."],
         seen=[str(trace.broken)],
     )

@@ -1,7 +1,7 @@
 """A case: the fields, write sites, reference and strategies of one program's race, loaded from YAML and compiled.
 
-`load_case("openclaw-70575")` reads data/cases/openclaw-70575.yaml, whose comments explain the notation. A fix variant, or a
-whole other program, is another YAML file.
+`load_case(name)` reads data/cases/<name>.yaml; the comments of the shipped one explain the notation. A fix variant, or a whole
+other program, is another YAML file.
 """
 
 from collections.abc import Mapping
@@ -30,6 +30,7 @@ from simlib.case.rules import (
     pad,
     spread_keys,
 )
+from simlib.case.sections import Known, Sections
 from simlib.common.errors import InputError, allowed
 from simlib.common.files import Strict, load_yaml, validated
 from simlib.common.shipped import find
@@ -128,7 +129,7 @@ class WordsModel(Strict):
     outside: str = Field("what outside writes set", description="what the sites of role `write` carry")
 
 
-class CaseModel(Strict):
+class CaseModel(Sections):
     """The whole case file."""
 
     case: str
@@ -176,6 +177,10 @@ class CaseModel(Strict):
                 _known(f"flows.{name}: the snapshot of {step}", [self.sites[step].snapshot], earlier)
         for name, flows in self.scopes.items():
             _known(f"scopes.{name}", flows, list(self.flows))
+        for reference in self.references(
+            Known(sites=sites, flows=self.flows, keys=[*self.request, *fields], strategies=list(self.strategies))
+        ):
+            _known(reference.place, [reference.name], reference.known)
         if taken := {"own", "in_lock", "none"} & set(sites):
             raise ValueError(f"sites.{min(taken)}: `{min(taken)}` says where a snapshot comes from and cannot name a site")
         if clash := set(self.fields) & set(self.request):
@@ -249,7 +254,9 @@ class Case:
     reference: Strategy
     strategies: Mapping[str, Strategy]
     noticed: tuple[Noticed, ...]
+    flows: Mapping[str, tuple[str, ...]]
     scopes: tuple[Scope, ...]
+    sections: Sections
 
     @cached_property
     def is_write(self) -> NDArray[np.bool_]:
@@ -347,9 +354,11 @@ def compile_case(model: CaseModel, source: str) -> Case:
             )
             for name, noticed in model.noticed.items()
         ),
+        flows={name: tuple(steps) for name, steps in model.flows.items()},
         scopes=tuple(
             Scope(name, tuple((flow, tuple(model.flows[flow])) for flow in flows)) for name, flows in model.scopes.items()
         ),
+        sections=Sections(**{name: getattr(model, name) for name in Sections.model_fields}),
     )
 
 

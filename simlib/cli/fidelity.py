@@ -10,6 +10,7 @@ import typer
 from simlib.cli.compiling import try_engine
 from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload
 from simlib.cli.output import complain, print_json, print_table, progress_bar
+from simlib.common.shipped import CASE
 
 Source = Annotated[
     str,
@@ -24,7 +25,7 @@ Sources = Annotated[
 def calibrate(
     source: Source,
     out: Annotated[Path, typer.Option("-o", "--out", help="The workload to write.")],
-    case: CaseName = "openclaw-70575",
+    case: CaseName = CASE,
 ) -> None:
     """Estimate a workload from a recording, a log or a trace; write it as commented YAML."""
     from simlib.calibrate.evidence import write_workload
@@ -40,7 +41,7 @@ def calibrate(
 
 def validate(
     sources: Sources = [],  # noqa: B006 - typer copies it
-    case: CaseName = "openclaw-70575",
+    case: CaseName = CASE,
     replicates: Annotated[int, typer.Option(help="Of the model, for each prediction.", min=2)] = 39,
     seed: Seed = 1,
     report: Annotated[bool, typer.Option("--report", help="Write the validation report instead.")] = False,
@@ -79,7 +80,7 @@ def validate(
         ]
     )
     if not validation.conditions:
-        print("there is no clobber rate to compare: nothing is an agent turn")
+        print("there is no clobber rate to compare: no unit of work was seen")
         return
     print(f"RMSE {percent(validation.rmse)} with the observations' own sampling variance taken off")
     if math.isfinite(validation.driven_rmse):

@@ -1,18 +1,18 @@
 """Conditional Monte Carlo: a clobber rate too small to be counted, with the sessions integrated out.
 
 On one gateway a timeline does not depend on which session a flow belongs to: all sessions share the lock, and each flow draws
-its session by itself. So a turn need not wait for another flow of its own session to commit while it is under way. Take the
-flows J that did commit meanwhile, whatever their sessions, and let p be the share of the turn's session. Then, everything but
-the sessions of J being given, the probability that the turn clobbers is
+its session by itself. So a unit of work need not wait for another flow of its own session to commit while it is under way. Take
+the flows J that did commit meanwhile, whatever their sessions, and let p be the share of the unit's session. Then, everything
+but the sessions of J being given, the probability that the unit clobbers is
 
     (1 - p)^|J| c(none of J) + sum over j in J of p (1 - p)^(|J| - 1) c(only j) + P(clobbers, two or more of J),
 
-where c is 0 or 1: the turn is replayed with exactly these flows in its session. The last term is left to what was drawn, so
+where c is 0 or 1: the unit is replayed with exactly these flows in its session. The last term is left to what was drawn, so
 the estimate is unbiased; and as a *rare* clobber needs one such flow and hardly ever two, next to nothing is left to chance but
 the times. For frequent ones it is no better than counting. Where a read and another flow's commit fall on the same instant, it
 cannot be told which came first, and there is no estimate. (Asmussen and Glynn, Stochastic Simulation, ch. V.4.)
 
-A *scene* is a turn and one choice of the flows that are let into its session; it is replayed as a session of its own.
+A *scene* is a unit of work and one choice of the flows that are let into its session; it is replayed as a session of its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -135,7 +135,7 @@ def unit_chances(case: Case, strategy: Strategy, history: History, overlaps: Ove
 
     share = shares[session]
     chances = np.where(size == 0, drawn, drawn & (together >= 2)).astype(np.float64)
-    # Each turn that anything overlaps, with none of those flows in its session, and with each of them alone.
+    # Each unit of work that anything overlaps, with none of those flows in its session, and with each of them alone.
     units = np.flatnonzero(size)
     if not units.size:
         return chances
@@ -147,7 +147,7 @@ def unit_chances(case: Case, strategy: Strategy, history: History, overlaps: Ove
 
 
 def _replayed(case: Case, strategy: Strategy, history: History, overlaps: Overlaps, of: Ints, other: Ints) -> Floats:
-    """(scenes,) 1 where turn `of` clobbers if `other`, and no other flow that overlaps it, is in its session; else 0."""
+    """(scenes,) 1 where unit `of` clobbers if `other`, and no other flow that overlaps it, is in its session; else 0."""
     rows_of = _Rows(history)
     clobbered = np.zeros(of.size)
     sizes = rows_of.before(history.session[overlaps.last[of]], overlaps.last[of])

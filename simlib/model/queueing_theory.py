@@ -99,9 +99,15 @@ class Theory:
     utilisation: float
 
 
-def violations(workload: Workload, case: Case, site: str = "handler") -> list[str]:
-    """Which of the ASSUMPTIONS the workload breaks, one sentence each; none: the theory is exact."""
-    broken = []
+def violations(workload: Workload, case: Case, site: str | None = None) -> list[str]:
+    """Which of the ASSUMPTIONS the workload breaks, one sentence each; none: the theory is exact.
+
+    Args:
+        workload: what is to be judged.
+        case: its case.
+        site: whose snapshots are asked about; None: the first one with a snapshot of its own.
+    """
+    site, broken = site or _first_own(case), []
     for name, flow in workload.traffic.items():
         if not isinstance(flow.arrivals, Poisson):
             broken.append(f"{name} has {flow.arrivals.kind} arrivals; theory needs Poisson ones.")
@@ -127,15 +133,19 @@ def make_queue(workload: Workload) -> Queue:
     return Queue(total, holds, weight, workload.store.release)
 
 
-def stale_snapshots(workload: Workload, case: Case, site: str = "handler") -> Theory:
-    """P(at least one commit of the session between read and lock), averaged over the sessions.
+def _first_own(case: Case) -> str:
+    return next((site for site, own in zip(case.sites, case.reads_own, strict=True) if own), case.sites[0])
+
+
+def stale_snapshots(workload: Workload, case: Case, site: str | None = None) -> Theory:
+    """P(at least one commit of the session between read and lock), averaged over the sessions; arguments as of `violations`.
 
     Raises:
         InputError: the workload breaks an assumption.
     """
     if broken := violations(workload, case, site):
         raise InputError(f"workload {workload.workload}: theory does not apply: {' '.join(broken)}")
-    queue = make_queue(workload)
+    site, queue = site or _first_own(case), make_queue(workload)
     prepares: list[Distribution] = [workload.times[site].prepare, workload.times[site].compute]
     shares = session_shares(workload)
     fresh = [

@@ -20,7 +20,7 @@ class Counterfactual:
         units: units of work in the recording.
         clobbered: strategy -> units that clobber at least one field.
         fields: strategy -> (fields, kinds) clobbered fields.
-        writes, lost: field writes by patches, and strategy -> how many of them were lost.
+        writes, lost: field writes by sites of role `write`, and strategy -> how many of them were lost.
     """
 
     recording: Recording

@@ -312,6 +312,6 @@ def _store(path: Path, measured: str, case: Case, replicates: int, seed: int) ->
 
 
 def _races(path: Path, case: Case, seed: int) -> Races:
-    trials = read_trials(path)
+    trials = read_trials(path, case)
     conditions, windows = validate_races(path, case, seed=seed)
-    return Races(trials.build, trials.rule, trials.runs, tuple(conditions), windows)
+    return Races(trials.build, trials.rule, trials.lasts, tuple(conditions), windows)

@@ -1,7 +1,7 @@
-"""A counterexample as a regression case for vitest, in the pattern of the upstream tests.
+"""A counterexample as a regression case for vitest: stale entry, fresh store, request, expected entry.
 
-Stale entry, fresh store, request, expected entry. The case runs as it is, with the strategy's rules as the code under test,
-and fails; an engineer puts the real handler in their place.
+The case runs as it is, with the strategy's rules as the code under test, and fails; an engineer puts the real write site in
+their place. What it calls things, the section `regression_test` of the case file says.
 """
 
 import json
@@ -19,17 +19,17 @@ import {{ describe, expect, it }} from "vitest";
 type Entry = Record<string, string | null | undefined>;
 type Store = Record<string, Entry>;
 
-const sessionKey = "agent:main:main";
+const {key} = {store_key};
 // What {site} read before it waited for the lock.
 const staleEntry: Entry = {stale};
 // What the store holds when the lock is granted.
-const freshStore = (): Store => ({{ [sessionKey]: {fresh} }});
+const freshStore = (): Store => ({{ [{key}]: {fresh} }});
 const request: Entry = {request};
 // What a serial execution commits.
 const expectedEntry: Entry = {expected};
 
 // Adapt from here: use your own store and write site instead of these stand-ins.
-async function updateSessionStore(store: Store, mutate: (store: Store) => void): Promise<void> {{
+async function {update}(store: Store, mutate: (store: Store) => void): Promise<void> {{
   mutate(store);
 }}
 {effective}
@@ -42,16 +42,16 @@ function patchOf(stale: Entry, fresh: Entry, request: Entry): Entry {{
 describe("{site} write-back", () => {{
   it("leaves {field} as a serial execution would", async () => {{
     const store = freshStore();
-    await updateSessionStore(store, (current) => {{
-      const fresh = current[sessionKey];
-      current[sessionKey] = {{ ...fresh, ...patchOf(staleEntry, fresh, request) }};
+    await {update}(store, (current) => {{
+      const fresh = current[{key}];
+      current[{key}] = {{ ...fresh, ...patchOf(staleEntry, fresh, request) }};
     }});
-    expect(store[sessionKey]).toEqual(expectedEntry);
+    expect(store[{key}]).toEqual(expectedEntry);
   }});
 }});"""
 
 _EFFECTIVE = """
-// The delivery context of an entry, its gaps filled from the request.
+// The {effective} of an entry, its gaps filled from the request.
 function effective(entry: Entry, request: Entry = {{}}): Entry {{
   const stored = {conflict_entry};
   const asked = {conflict_request};
@@ -71,12 +71,16 @@ def regression_case(case: Case, told: Mapping[str, Any], comment: str) -> str:
         told: what `showing.tell` says.
         comment: lines that explain it, put at the top.
     """
+    names = case.sections.regression_test
     written = case.strategy(told["strategy"]).rules[told["site"]]
     shown = {told["field"]}.union(*(told[part] for part in ("stale", "fresh", "request", "written", "expected")))
     rules = [line for field, rule in written.items() if field in shown for line in _assignment(field, rule)]
     uses_effective = any("effective(" in line for line in rules)
     return _TEMPLATE.format(
         comment="\n".join(f"// {line}" for line in comment.splitlines()),
+        key=names.key_name,
+        store_key=json.dumps(names.store_key),
+        update=names.update,
         site=told["site"],
         field=told["field"],
         stale=_literal(told["stale"]),
@@ -116,6 +120,7 @@ def _effective(case: Case) -> str:
         return " ?? ".join([*names, *(f"{asked}.{case.request[column]}" for column in request if column >= 0)])
 
     return _EFFECTIVE.format(
+        effective=case.sections.regression_test.effective,
         conflict_entry=either(context.conflict_entry, context.conflict_request[:0], "") or "undefined",
         conflict_request=either(context.conflict_entry[:0], context.conflict_request, "request") or "undefined",
         values="\n".join(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,27 @@ from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.arrays import Codes
 from simlib.common.errors import InputError
 from simlib.common.files import replacing
-from simlib.replay.recording import FLOWS
+from simlib.replay.recording_file import recorded_kinds
 from simlib.replay.replay import replay_strategy
 from simlib.testbed.run import TestbedRun
 from simlib.testbed.stores import INITIAL
-
-_KIND_OF = {flow: kind for kind, flow in FLOWS.items()}
 
 
 def write_recording(run: TestbedRun, path: Path) -> None:
     """Write the run as a gzipped JSON-lines recording: a header, then one line a transaction.
 
-    Transactions keep their numbers in the traffic. A recording does not say when a handler's transaction began to queue.
+    Transactions keep their numbers in the traffic. A recording does not say when a transaction that read a snapshot of its own
+    began to queue.
 
     Raises:
-        InputError: the run has more than a recording can say; `history.write_parquet` keeps everything.
+        InputError: the run has more than a recording can say (`history.write_parquet` keeps everything), or its case does not
+            say what a recording calls things.
     """
     history, case = run.history, run.case
+    kind_of = {(write.flow, write.site): kind for kind, write in recorded_kinds(case, str(path)).items()}
     flows = {(history.kinds[kind], history.sites[site]) for kind, site in zip(history.kind, history.site, strict=True)}
-    if more := sorted(flows - set(_KIND_OF)):
-        known = ", ".join(f"{site} in {flow}" for flow, site in _KIND_OF)
+    if more := sorted(flows - set(kind_of)):
+        known = ", ".join(f"{site} in {flow}" for flow, site in kind_of)
         raise InputError(
             f"{path}: a recording has no {more[0][1]} in {more[0][0]} (only {known}); write the history as Parquet"
         )
@@ -51,7 +53,7 @@ def write_recording(run: TestbedRun, path: Path) -> None:
     }
     serial = _serial(run)
     with replacing(path) as temporary, gzip.open(temporary, "wt", encoding="utf-8") as file:
-        for line in (header, *(_line(run, row, serial) for row in range(len(history)))):
+        for line in (header, *(_line(run, row, serial, kind_of) for row in range(len(history)))):
             file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
@@ -63,9 +65,9 @@ def _serial(run: TestbedRun) -> Codes:
     return serial
 
 
-def _line(run: TestbedRun, row: int, serial: Codes) -> dict[str, Any]:
+def _line(run: TestbedRun, row: int, serial: Codes, kind_of: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     history, case = run.history, run.case
-    kind = _KIND_OF[history.kinds[history.kind[row]], history.sites[history.site[row]]]
+    reads_own = bool(case.reads_own[history.site[row]])
 
     def named(keys: tuple[str, ...], codes: Codes, missing: int) -> dict[str, str | None]:
         """The codes as values by key, null for a cleared one, without those that are `missing`."""
@@ -87,21 +89,21 @@ def _line(run: TestbedRun, row: int, serial: Codes) -> dict[str, Any]:
         "read_rev": shown(snapshot),
         "stale": entry(snapshot),
     }
-    # A patch has no snapshot of its own: what a recording calls its arrival is when it began to queue.
-    arrive = run.traffic.arrive[history.flow[row]] if kind == "agent" else history.queued[row]
+    # Without a snapshot of its own, what a recording calls a transaction's arrival is when it began to queue.
+    arrive = run.traffic.arrive[history.flow[row]] if reads_own else history.queued[row]
     return {
         "id": int(run.step[row]),
         "proc": int(history.gateway[row]),
         "session": int(history.session[row]),
-        "kind": kind,
+        "kind": kind_of[history.kinds[history.kind[row]], history.sites[history.site[row]]],
         "request": named(case.request, history.request[row], ABSENT),
         "arrive": _ms(arrive),
-        **(before if kind == "agent" else {}),
+        **(before if reads_own else {}),
         "lock": _ms(history.lock[row]),
         "fresh_rev": shown(fresh),
         "fresh": entry(fresh),
         "written": entry(row),
-        **({"serial": named(case.fields, serial[row], UNDEFINED)} if kind == "agent" else {}),
+        **({"serial": named(case.fields, serial[row], UNDEFINED)} if reads_own else {}),
         "commit": _ms(history.end[row]),
         "ok": bool(history.ok[row]),
     }

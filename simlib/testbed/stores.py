@@ -157,7 +157,7 @@ class SqliteStore:
     """One row a session, in WAL mode. No cache and no lock file: readers see the last commit, writers wait as SQLite waits.
 
     Reader and writer are two connections, as one would show its own uncommitted rows. Calls that may wait run in a thread, so
-    that waiting for another process (SQLite's busy handler, up to `lock_timeout`) does not hold up the event loop.
+    that waiting for another process (SQLite tries again, up to `lock_timeout`) does not hold up the event loop.
     """
 
     def __init__(self, folder: Path, fields: tuple[str, ...], settings: Store) -> None:

@@ -25,7 +25,7 @@ class Answer:
     """What some way of predicting says of one half, or what was observed there.
 
     Attributes:
-        clobber_rate, stale: shares of turns and of snapshots; NaN where there is none.
+        clobber_rate, stale: shares of units of work and of snapshots; NaN where there is none.
         waits: quantiles 0.5 and 0.99 of the wait for the lock in seconds; empty if it says nothing of them.
     """
 

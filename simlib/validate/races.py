@@ -1,22 +1,25 @@
-"""The gateway races: one agent request against one `sessions.patch`, as measured on real gateways, and as the model has it.
+"""Races: one unit of work against one outside write, as measured on real processes, and as the model has it.
 
-A recording `gateway-<build>.json` holds trials: a new session with a label, an agent request, and a patch of `label` and
-`thinkingLevel` sent `offset` after it; lost is what a settle time later is not in the store. The patch is lost from the
-offset on at which it misses the snapshot that a write-back carries, until the one at which it comes after the last write-back.
-Both edges are fitted to half of the trials and put into the workload `gateway-race`; the model then predicts the other half.
+A recording holds trials: a new session, a unit of work, and an outside write of a few fields sent `offset` after it; lost is
+what a settle time later is not in the store. The write is lost from the offset on at which it misses the snapshot that a
+write-back carries, until the one at which it comes after the last write-back. Both edges are fitted to half of the trials and
+put into a workload; the model then predicts the other half. The section `races` of the case file says which workload, sites and
+fields these are, and what a trial calls them.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import special
 
 from simlib.case.case import Case
+from simlib.case.sections import RacesModel, needed
 from simlib.common.arrays import Bools, Floats
-from simlib.common.errors import InputError
+from simlib.common.errors import InputError, allowed
 from simlib.model.compiled_model import simulate
 from simlib.replay.replay import replay_strategy
 from simlib.validate.predict import LEVEL
@@ -25,13 +28,10 @@ from simlib.workload.distributions import Empirical
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Recorded, Workload, load_workload
 
-BUILDS = {"2026.4.22": "before-19328", "2026.6.11": "in-mutator", "2026.9.6": "all-sites"}
-"""Build -> the strategy that it ships."""
-FIELDS = {"label": "label_lost", "thinkingLevel": "thinking_level_lost"}
 BINS = 10
 """Ranges of the offset, with as many held-out trials each, in which predicted and observed losses are compared."""
-RUN_START = 0.1
-"""Seconds until a run that lasts writes for the first time. The trials do not tell; what it writes then, it writes again."""
+FIRST_WRITE = 0.1
+"""Seconds until a unit that lasts writes when it starts. The trials do not tell; what it writes then, it writes again."""
 SPACING = 10.0
 """Seconds between the model's races, far more than one lasts."""
 
@@ -42,15 +42,15 @@ class Trials:
 
     Attributes:
         source, build, rule: file name, build, and the strategy it ships.
-        runs: whether the agent's run lasts (and writes back at its end), or fails at once.
-        offset: (n,) seconds from sending the agent request to sending the patch, ascending.
-        lost: field -> (n,) whether the patched value was gone.
+        lasts: whether the unit of work lasts (and writes back at its end), or fails at once.
+        offset: (n,) seconds from sending the unit's request to sending the outside write, ascending.
+        lost: field -> (n,) whether the written value was gone.
     """
 
     source: str
     build: str
     rule: str
-    runs: bool
+    lasts: bool
     offset: Floats
     lost: Mapping[str, Bools]
 
@@ -59,28 +59,39 @@ class Trials:
         return replace(self, offset=self.offset[first::2], lost={field: lost[first::2] for field, lost in self.lost.items()})
 
 
-def read_trials(path: Path) -> Trials:
-    """The trials of a recording `gateway-<build>.json` or `gateway-run-<build>.json`.
+def section_of(case: Case, source: str) -> RacesModel:
+    """The case's section about races.
 
     Raises:
-        InputError: the file cannot be read, is none, or is of a build whose strategy is not known.
+        InputError: it has none; `source` names what needs it.
     """
+    return needed(case.sections.races, "races", case.name, source)
+
+
+def read_trials(path: Path, case: Case) -> Trials:
+    """The trials of a recording of races.
+
+    Raises:
+        InputError: the file cannot be read, is none, or is of a build whose strategy the case does not say.
+    """
+    section = section_of(case, str(path))
+
+    def offset_of(trial: Mapping[str, Any]) -> float:
+        return float(trial[section.outside.sent] - trial[section.unit.sent])
+
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        trials = sorted(
-            (trial for trial in data["trials"] if trial["patch_ok"]),
-            key=lambda trial: trial["patch_sent_ms"] - trial["agent_sent_ms"],
-        )
-        offset = np.array([trial["patch_sent_ms"] - trial["agent_sent_ms"] for trial in trials], dtype=np.float64) / 1000
-        lost = {field: np.array([trial[key] for trial in trials], dtype=np.bool_) for field, key in FIELDS.items()}
+        trials = sorted((trial for trial in data["trials"] if trial[section.outside.ok]), key=offset_of)
+        offset = np.array([offset_of(trial) for trial in trials], dtype=np.float64) / 1000
+        lost = {field: np.array([trial[key] for trial in trials], dtype=np.bool_) for field, key in section.lost.items()}
         build = str(data["version"])
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a recording of gateway races: {error!r}") from None
-    if build not in BUILDS:
-        raise InputError(f"{path}: version '{build}' ships no strategy that is known; allowed: {', '.join(BUILDS)}")
-    return Trials(path.name.removesuffix(".json"), build, BUILDS[build], bool(offset.max() > 1.0), offset, lost)
+        raise InputError(f"{path}: not a recording of races: {error!r}") from None
+    if build not in section.builds:
+        raise InputError(f"{path}: version '{build}' ships no strategy that is known; {allowed(list(section.builds))}")
+    return Trials(path.name.removesuffix(".json"), build, section.builds[build], bool(offset.max() > 1.0), offset, lost)
 
 
 @dataclass(frozen=True)
@@ -118,15 +129,15 @@ class Edge:
 
 @dataclass(frozen=True)
 class Windows:
-    """From which offset on a patch is lost, and until which."""
+    """From which offset on an outside write is lost, and until which."""
 
     start: Edge
     end: Edge
 
 
-def fit_windows(trials: Trials, field: str = "label") -> Windows | None:
-    """The edges of the window in which `field` is lost; None if it hardly ever was."""
-    lost = trials.lost[field]
+def fit_windows(trials: Trials) -> Windows | None:
+    """The edges of the window in which the first field is lost; None if it hardly ever was."""
+    lost = next(iter(trials.lost.values()))
     if lost.sum() < 3:
         return None
     middle = float(np.median(trials.offset[lost]))
@@ -145,10 +156,18 @@ def _fit_edge(offset: Floats, passed: Bools) -> Edge:
     return Edge(middle[kept], scale[kept], weight[kept] / weight[kept].sum())
 
 
-def race_workload(windows: Windows, runs: bool, in_lock: bool) -> Workload:
-    """The workload `gateway-race` with the fitted times. `in_lock`: the handler has no snapshot; the run's is the first."""
-    workload = load_workload("gateway-race")
+def race_workload(section: RacesModel, windows: Windows, lasts: bool, in_lock: bool) -> Workload:
+    """The section's workload with the fitted times.
+
+    Args:
+        section: which workload and sites these are.
+        windows: when the outside write is lost.
+        lasts: whether the unit of work lasts.
+        in_lock: whether its first site computes in the lock, so that the first snapshot is that of its start.
+    """
+    workload = load_workload(section.workload)
     times = dict(workload.times)
+    first, started, ended, outside = section.unit.accepted, section.unit.started, section.unit.ended, section.outside.site
 
     def put(site: str, name: str, seconds: Floats) -> None:
         times[site] = times[site].model_copy(
@@ -157,29 +176,36 @@ def race_workload(windows: Windows, runs: bool, in_lock: bool) -> Workload:
 
     chance = np.linspace(0.002, 0.998, 101)
     start, end = windows.start.quantiles(chance), windows.end.quantiles(chance)
-    hold = float(times["patch"].hold.quantile(np.zeros(1))[0])
+    hold = float(times[outside].hold.quantile(np.zeros(1))[0])
     if in_lock:
-        # Lost once the patch commits after the run has read: handler.prepare + hold < offset + patch.prepare + hold.
-        lag = float(times["patch"].prepare.quantile(np.zeros(1))[0])
-        put("handler", "prepare", start + lag)
+        # Lost once the write commits after the started unit has read: first.prepare + hold < offset + outside.prepare + hold.
+        lag = float(times[outside].prepare.quantile(np.zeros(1))[0])
+        put(first, "prepare", start + lag)
     else:
-        # Lost once it commits after the handler has read, which that does when it arrives: 0 < offset + patch.prepare + hold.
+        # Lost once it commits after the first site has read, which that does on arrival: 0 < offset + outside.prepare + hold.
         lag = max(0.0, -windows.start.mean() - hold)
-        put("patch", "prepare", -start - hold)
+        put(outside, "prepare", -start - hold)
     # Kept once it queues after the last write-back has.
-    before = float(times["handler"].prepare.quantile(np.full(1, 0.5))[0]) + hold
-    if runs:
-        put("run_start", "prepare", np.array([RUN_START]))
-        put("run_end", "after", end + lag - before - RUN_START - hold)
+    before = float(times[first].prepare.quantile(np.full(1, 0.5))[0]) + hold
+    if lasts:
+        put(started, "prepare", np.array([FIRST_WRITE]))
+        put(ended, "after", end + lag - before - FIRST_WRITE - hold)
     else:
-        put("run_start", "prepare", end + lag - before)
+        put(started, "prepare", end + lag - before)
     return workload.model_copy(update={"times": times})
 
 
-def race(workload: Workload, case: Case, rule: str, runs: bool, offset: Floats, seed: int) -> dict[str, Bools]:
-    """Field -> (n,) whether the patched value is gone at the end, in one race at each of the offsets (seconds)."""
+def race(workload: Workload, case: Case, rule: str, lasts: bool, offset: Floats, seed: int) -> dict[str, Bools]:
+    """Field -> (n,) whether the written value is gone at the end, in one race at each of the offsets (seconds).
+
+    Raises:
+        InputError: the case has no section `races`, or the workload has not the traffic that it names.
+    """
+    section = section_of(case, workload.workload)
     begin = SPACING * (1 + np.arange(offset.size))
-    names = ("run" if runs else "turn", "patch")
+    names = (section.unit.lasting if lasts else section.unit.flow, section.outside.flow)
+    if missing := [name for name in names if name not in workload.traffic]:
+        raise InputError(f"{workload.workload}: traffic.{missing[0]} is not there, which case {case.name} names under 'races'")
     traffic_of = {
         name: workload.traffic[name].model_copy(update={"arrivals": Recorded(kind="recorded", times=times.tolist())})
         for name, times in zip(names, (begin, begin + offset), strict=True)
@@ -197,13 +223,13 @@ def race(workload: Workload, case: Case, rule: str, runs: bool, offset: Floats, 
     strategy = case.strategy(rule)
     timeline = simulate(directed, case, traffic, strategy.in_lock)
     entries = replay_strategy(case, strategy, timeline).entries
-    patched = np.flatnonzero(timeline.site == case.sites.index("patch"))
-    patched = patched[np.argsort(timeline.session[patched])]
+    written = np.flatnonzero(timeline.site == case.sites.index(section.outside.site))
+    written = written[np.argsort(timeline.session[written])]
     newest = np.zeros(offset.size, dtype=np.int64)
     newest[timeline.session] = np.arange(len(timeline))  # the last row of each session wins
     return {
-        field: entries[newest, case.fields.index(field)] != timeline.request[patched, case.request.index(field)]
-        for field in FIELDS
+        field: entries[newest, case.fields.index(field)] != timeline.request[written, case.request.index(field)]
+        for field in section.lost
     }
 
 
@@ -213,15 +239,15 @@ def validate_races(path: Path, case: Case, replicates: int = 200, seed: int = 1)
     Where a build never loses a field there is no window to fit: the times of the shipped workload stand.
 
     Raises:
-        InputError: the file is no recording of races.
+        InputError: the file is no recording of races, or the case says nothing of races.
     """
-    trials = read_trials(path)
+    section, trials = section_of(case, str(path)), read_trials(path, case)
     windows, held_out = fit_windows(trials.every_other(0)), trials.every_other(1)
-    in_lock = "handler" in case.strategy(trials.rule).in_lock
-    workload = race_workload(windows, trials.runs, in_lock) if windows else load_workload("gateway-race")
-    lost = race(workload, case, trials.rule, trials.runs, np.tile(held_out.offset, replicates), seed)
+    in_lock = section.unit.accepted in case.strategy(trials.rule).in_lock
+    workload = race_workload(section, windows, trials.lasts, in_lock) if windows else load_workload(section.workload)
+    lost = race(workload, case, trials.rule, trials.lasts, np.tile(held_out.offset, replicates), seed)
     conditions = []
-    for field in FIELDS:
+    for field in section.lost:
         simulated = lost[field].reshape(replicates, -1)
         for rows in np.array_split(np.arange(held_out.offset.size), BINS):
             counts = simulated[:, rows].sum(axis=1)

@@ -20,7 +20,7 @@ class Condition:
     Attributes:
         source, rule, figure: which recording, which strategy, and which figure of it.
         low, high: the 95 % prediction interval, the observation's own noise included.
-        n: how many turns, writes or transactions were observed.
+        n: how many units of work, writes or transactions were observed.
         variance: the observation's own sampling variance.
         driven: what the model says when it is given the very arrivals and times that were observed (None: not tried); how the
             lock works is inferred from the rest of the source.
@@ -54,7 +54,7 @@ class Validation:
     def rmse(self) -> float:
         """Root mean square error of the predicted rates, the observations' own sampling variance taken off.
 
-        Turns weigh alike: a recording counts by how many it has. NaN without any condition.
+        Units of work weigh alike: a recording counts by how many it has. NaN without any condition.
         """
         rows = self.conditions
         if not rows:
@@ -66,7 +66,7 @@ class Validation:
     def driven_rmse(self) -> float:
         """Root mean square error of the rates that the model gives for the very arrivals and times that were observed.
 
-        Turns weigh alike; nothing is taken off. NaN without any such condition.
+        Units of work weigh alike; nothing is taken off. NaN without any such condition.
         """
         rows = [(row.driven - row.observed, row.n) for row in self.conditions if row.driven is not None]
         if not rows:
@@ -149,7 +149,7 @@ class Score:
         """What it shows and does not."""
         covered = f"{self._share_inside()} of {self.figures} figures are inside their 95 % interval"
         if math.isnan(self.error):
-            return f"**{what.capitalize()}**: no agent turn, so there is no clobber rate to compare; {covered}."
+            return f"**{what.capitalize()}**: no unit of work, so there is no clobber rate to compare; {covered}."
         enough = "" if self.inside >= GOAL_COVERAGE * self.figures else f", fewer than the {percent(GOAL_COVERAGE)} aimed at"
         text = f"**{what.capitalize()}**: the predicted rates are off by {pp(self.error)} once sampling noise is taken off; "
         text += f"{covered}{enough}."

@@ -178,6 +178,25 @@ WRONG = [
         "reference: a serial execution has no stale entry",
     ),
     ("case: openclaw-70575", "case: [openclaw", "line"),
+    (
+        "patch: {flow: patch, site: patch}",
+        "patch: {flow: ptch, site: patch}",
+        "recordings.kinds.patch.flow: 'ptch' is not known; allowed: turn, spawn, handler",
+    ),
+    (
+        "agent: {flow: turn, site: handler}",
+        "agent: {flow: turn, site: patch}",
+        "recordings.kinds.agent.site: 'patch' is not known; allowed: handler, run_start, run_end",
+    ),
+    (
+        "outside: {method: sessions.patch, flow: patch, site: patch}",
+        "outside: {method: sessions.patch, flow: patch, site: ptch}",
+        "log.outside.site: 'ptch' is not known; allowed: patch",
+    ),
+    ("ended: run_end, failed", "endet: run_end, failed", "log.unit: unknown key 'endet'; did you mean 'ended'?"),
+    ('"2026.6.11": in-mutator', '"2026.6.11": mutator', "races.builds.2026.6.11: 'mutator' is not known; allowed: replace"),
+    ("thinkingLevel: thinking_level_lost", "thinking: thinking_level_lost", "races.lost: 'thinking' is not known; allowed:"),
+    ("ended: run_end, sent", "ended: run_ent, sent", "races.unit.ended: 'run_ent' is not known; allowed: handler, run_start"),
     ("  run_end: {}", "  run_ends: {}", "reference: 'run_ends' is not known; allowed: handler"),
 ]
 

@@ -15,7 +15,7 @@ from simlib.replay.recording import find_recording, read_recording, shipped_reco
 from simlib.replay.replay import replay_strategy
 from simlib.replay.time_slices import glued, pieces
 from simlib.validate.predict import halves, predict
-from simlib.validate.races import BUILDS, fit_windows, race, race_workload, read_trials, validate_races
+from simlib.validate.races import fit_windows, race, race_workload, read_trials, section_of, validate_races
 from simlib.validate.scores import Validation, validation_json
 from simlib.validate.validate import validate
 from simlib.workload.traffic import draw
@@ -150,13 +150,13 @@ def test_gateway_races_against_the_trials_held_out_of_the_fit(path: object) -> N
     assert (windows is None) == ("2026.9.6" in str(path))
 
 
-@pytest.mark.parametrize("rule", BUILDS.values())
+@pytest.mark.parametrize("rule", section_of(CASE, "a test").builds.values())
 @pytest.mark.parametrize("runs", [False, True])
 def test_races_outside_and_inside_the_window_against_the_issues_account(rule: str, runs: bool) -> None:
-    trials = read_trials(DATA / "recordings" / ("gateway-run-2026.4.22.json" if runs else "gateway-2026.4.22.json"))
+    trials = read_trials(DATA / "recordings" / ("gateway-run-2026.4.22.json" if runs else "gateway-2026.4.22.json"), CASE)
     windows = fit_windows(trials)
     assert windows is not None
-    workload = race_workload(windows, runs, in_lock=rule == "in-mutator")
+    workload = race_workload(section_of(CASE, "a test"), windows, runs, in_lock=rule == "in-mutator")
     lost = race(workload, CASE, rule, runs, np.array([-0.5, 0.08, 9.0]), seed=1)
     stale = rule != "all-sites"
     assert lost["label"].tolist() == [False, stale, False]

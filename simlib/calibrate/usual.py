@@ -1,0 +1,27 @@
+"""The usual workload of a case: where a calibration takes from what its source does not tell."""
+
+from pathlib import Path
+
+from simlib.case.case import Case
+from simlib.common.errors import InputError
+from simlib.workload.workload import Workload, load_workload
+
+
+def usual_workload(case: Case, source: Path) -> Workload:
+    """The workload that the case's `usual` names.
+
+    Raises:
+        InputError: the case names none, or the workload is wrong.
+    """
+    if case.sections.usual is None:
+        raise InputError(
+            f"{source}: without times of preparation, and case {case.name} names no workload that has them (`usual: NAME`)"
+        )
+    return load_workload(case.sections.usual)
+
+
+def like(site: str, usual: Workload, case: Case) -> str:
+    """The write site whose usual times stand for those of `site`: itself, else the first of its role, else the first."""
+    role = dict(zip(case.sites, case.roles, strict=True))
+    same_role = [other for other in usual.times if role.get(other) == role[site]]
+    return next(iter([*(other for other in usual.times if other == site), *same_role, *usual.times]))
