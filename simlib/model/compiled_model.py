@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from simlib.case.case import Case
+from simlib.case.snapshots import IN_LOCK, INHERITED, NO_COMMIT, NONE, OWN
 from simlib.common.compilation import compiled
 from simlib.model.history import History
-from simlib.model.plan import IN_LOCK, INHERITED, NO_COMMIT, NONE, OWN, Rows, make_history, make_plan
+from simlib.model.plan import Rows, make_history, make_plan
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from simlib.case.case import Case, Strategy
 from simlib.case.rules import evaluate, merge
+from simlib.case.snapshots import IN_LOCK, NONE, OWN
 from simlib.common.arrays import Codes, Floats, Ints
-from simlib.model.plan import IN_LOCK, NONE, OWN, Plan
+from simlib.model.plan import Plan
 from simlib.testbed.stores import INITIAL, STORES, Entry, SessionStore, clock
 from simlib.workload.workload import Store
 

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, P
 from pydantic import Discriminator as ByKey
 
 from simlib.case.case import Case
+from simlib.case.snapshots import WORDS
 from simlib.common.errors import InputError, allowed
 from simlib.common.files import Strict, load_yaml, parse_yaml, validated
 from simlib.common.shipped import find
@@ -185,7 +186,7 @@ class Workload(Strict):
                 _check(place, site, case.sites)
                 inherits = case.snapshots[case.sites.index(site)]
                 earlier = list(flow.steps)[: list(flow.steps).index(site)]
-                if inherits not in ("own", "in_lock", "none", *earlier):
+                if inherits not in (*WORDS, *earlier):
                     raise InputError(
                         f"{place}.{site}: inherits the snapshot of {inherits}, which is no earlier step of this flow"
                     )
