@@ -35,9 +35,8 @@ def _set() -> tuple[Workload, Case]:
 def integrated(number: int) -> tuple[float, int]:
     """The expected number of clobbered turns with the baseline, and the turns, of one replicate."""
     workload, case = _set()
-    return conditional_replicate(workload, case, [case.strategy(case.baseline)], 1, number, compiled_model.simulate)[
-        case.baseline
-    ]
+    baseline = case.strategy(case.baseline)
+    return conditional_replicate(workload, case, [baseline], 1, number, compiled_model.simulate)[baseline.name]
 
 
 def counted(number: int) -> tuple[int, int]:

@@ -238,7 +238,7 @@ def _go_on(
     plan: Any, asked: Any, rows: Any, settings: Settings, flows: Flows, file: File, gateways: Gateways, events: Events,
     now: float, flow: int, stage: int,
 ) -> tuple[float, int]:  # fmt: skip
-    """Let a flow do what it can do now; returns when it goes on and with what. WAIT: not before somebody else lets it, or never."""
+    """Let a flow do what it can do now; returns when it goes on and with what. WAIT: when another lets it, or never."""
     step, gateway = flows.step[flow], plan.gateway[flow]
     if stage == ARRIVE:
         _expect_next(plan, events, now, flow)

@@ -42,7 +42,7 @@ class Rows(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The draws as the model uses them, `compute` put before or inside the lock; see `Traffic` for shapes and units."""
+    """The draws as the model uses them, `compute` put before or in the lock; shapes as in `Traffic`, times as in `Times`."""
 
     arrive: Floats
     first: Ints

@@ -1,6 +1,6 @@
 """A real gateway: one process that makes its flows' transactions against a real store.
 
-`Gateway.flow` is the live twin of `gateway.flow`: read, prepare, queue, lock, hold, commit, with real waiting and a real store.
+`Gateway.flow` is the live twin of `simpy_model.flow`: read, prepare, queue, lock, hold, commit; real waits and a real store.
 """
 
 import asyncio

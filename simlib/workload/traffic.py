@@ -29,8 +29,7 @@ class Traffic:
         first: (flows + 1,).
         site: (transactions,) write site number.
         inherits: (transactions,) how many steps back in its flow the snapshot comes from; 0: its own.
-        after: (transactions,) delay between the commit of the flow's previous step and the read.
-        prepare, compute, hold: (transactions,) see `Workload.times`.
+        after, prepare, compute, hold: (transactions,) see `Times`.
         request: (transactions, request keys) value codes, UNDEFINED to clear, ABSENT where not named.
         initial: (sessions, fields) value codes of the entries before the first transaction.
     """

@@ -129,7 +129,16 @@ class Flow(Strict):
 
 
 class Times(Strict):
-    """How long a transaction at one write site takes. Times in seconds."""
+    """How long a transaction at one write site takes, part by part. Times in seconds.
+
+    Attributes:
+        after: from the moment when the flow's previous step has let go of the lock until this step reads; not used by a first
+            step, which reads when its flow arrives.
+        prepare: from the read until the transaction queues for the lock, without `compute`.
+        compute: computing the patch; after `prepare` and before the queue, or within the lock and added to `hold` if the
+            strategy names the site in `in_lock`.
+        hold: from the grant of the lock until the commit. The lock is free `Store.release` later.
+    """
 
     after: Distribution = Constant(value=0.0)
     prepare: Distribution = Constant(value=0.0)
