@@ -7,8 +7,7 @@ import simpy
 
 from benchmarks.clock import best
 from simlib.case.case import Case, load_case
-from simlib.model import compiled_model as kernel
-from simlib.model import simpy_model as gateway
+from simlib.model import compiled_model, simpy_model
 from simlib.model.plan import make_plan
 from simlib.model.simpy_model import Gateway, StoreFile
 from simlib.workload.traffic import Traffic, draw
@@ -28,8 +27,10 @@ def measure(transactions: int) -> dict[str, float]:
         for traffic in replicates:
             engine.simulate(workload, case, traffic)
 
-    kernel.simulate(workload, case, replicates[0])  # compile
-    compiled, simpy_time, bare_time = best(lambda: all_on(kernel), lambda: all_on(gateway), lambda: bare(events), turns=2)
+    compiled_model.simulate(workload, case, replicates[0])  # compile
+    compiled, simpy_time, bare_time = best(
+        lambda: all_on(compiled_model), lambda: all_on(simpy_model), lambda: bare(events), turns=2
+    )
     size = sum(traffic.site.size for traffic in replicates)
     return {
         "compiled_over_simpy": simpy_time / compiled,
@@ -42,9 +43,9 @@ def measure(transactions: int) -> dict[str, float]:
 def count_events(workload: Workload, case: Case, traffic: Traffic) -> int:
     """How many events SimPy handles for this traffic."""
     env = simpy.Environment()
-    file = StoreFile(workload.store, newest=[gateway.NO_COMMIT] * workload.sessions.count)
+    file = StoreFile(workload.store, newest=[simpy_model.NO_COMMIT] * workload.sessions.count)
     gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]
-    env.process(gateway.arrive(env, gateways, make_plan(case, traffic, frozenset()).plain()))
+    env.process(simpy_model.arrive(env, gateways, make_plan(case, traffic, frozenset()).plain()))
     events = 0
     while env.peek() < float("inf"):
         env.step()

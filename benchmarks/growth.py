@@ -2,7 +2,7 @@
 
 from benchmarks.clock import best
 from simlib.case.case import load_case
-from simlib.model import compiled_model as kernel
+from simlib.model import compiled_model
 from simlib.replay.replay import replay_strategy
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
@@ -30,7 +30,7 @@ def _cost(transactions: int, sessions: int, gateways: int, strategies: int) -> f
     case = load_case(workload.case)
 
     def work() -> None:
-        history = kernel.simulate(workload, case, draw(workload, case, 1, 0))
+        history = compiled_model.simulate(workload, case, draw(workload, case, 1, 0))
         for strategy in list(case.strategies.values())[:strategies]:
             replay_strategy(case, strategy, history)
 

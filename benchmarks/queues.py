@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.clock import best
 from simlib.case.case import load_case
 from simlib.common.files import validated
-from simlib.model import compiled_model as kernel
+from simlib.model import compiled_model
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Workload
 
@@ -19,8 +19,8 @@ def measure(customers: int) -> dict[str, float | None]:
     case = load_case("openclaw-70575")
     workload = queue(20 * customers)
     traffic = draw(workload, case, 1, 0)
-    kernel.simulate(workload, case, traffic)  # compile
-    (ours,) = best(lambda: kernel.simulate(workload, case, traffic))
+    compiled_model.simulate(workload, case, traffic)  # compile
+    (ours,) = best(lambda: compiled_model.simulate(workload, case, traffic))
     rate = traffic.site.size / ours
     return {
         "queue": rate,

@@ -11,7 +11,7 @@ import numpy as np
 from simlib.case.case import Case, load_case
 from simlib.estimate.conditional_monte_carlo import conditional_replicate
 from simlib.estimate.intervals import Rate
-from simlib.model import compiled_model as kernel
+from simlib.model import compiled_model
 from simlib.replay.replay import replay_strategy
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Workload, load_workload
@@ -35,13 +35,14 @@ def _set() -> tuple[Workload, Case]:
 def integrated(number: int) -> tuple[float, int]:
     """The expected number of clobbered turns with the baseline, and the turns, of one replicate."""
     workload, case = _set()
-    return conditional_replicate(workload, case, [case.strategy(case.baseline)], 1, number, kernel.simulate)[case.baseline]
+    baseline = case.strategy(case.baseline)
+    return conditional_replicate(workload, case, [baseline], 1, number, compiled_model.simulate)[baseline.name]
 
 
 def counted(number: int) -> tuple[int, int]:
     """The clobbered turns and the turns of one replicate."""
     workload, case = _set()
-    history = kernel.simulate(workload, case, draw(workload, case, 1, number))
+    history = compiled_model.simulate(workload, case, draw(workload, case, 1, number))
     outcomes = replay_strategy(case, case.strategy(case.baseline), history)
     turns = history.site == case.sites.index("handler")
     culprits = outcomes.clobbers.culprit

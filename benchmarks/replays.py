@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.clock import best
 from simlib.case.case import load_case
-from simlib.model import compiled_model as kernel
+from simlib.model import compiled_model
 from simlib.replay.replay import replay_strategy
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
@@ -18,7 +18,7 @@ def measure(replicates: int) -> dict[str, float]:
     """Ratio, and transaction-strategy replays a second: all strategies of the case over busy-team replicates."""
     workload = load_workload("busy-team")
     case = load_case(workload.case)
-    histories = [kernel.simulate(workload, case, draw(workload, case, 1, number)) for number in range(replicates)]
+    histories = [compiled_model.simulate(workload, case, draw(workload, case, 1, number)) for number in range(replicates)]
 
     def ours() -> None:
         for history in histories:

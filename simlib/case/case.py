@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, Tag, model_validator
 from pydantic import Discriminator as ByKey
 
+from simlib.case import snapshots
 from simlib.case.pairs import Pairs, pair_up
 from simlib.case.rules import (
     BANK,
@@ -159,7 +160,7 @@ class CaseModel(Sections):
             _known(
                 f"sites.{name}.snapshot",
                 [site.snapshot],
-                ["own", "in_lock", "none", *(other for other in sites if other != name)],
+                [*snapshots.WORDS, *(other for other in sites if other != name)],
             )
         for name, strategy in self.strategies.items():
             _known(f"strategies.{name}.sites", strategy.sites, sites)
@@ -173,7 +174,7 @@ class CaseModel(Sections):
         for name, steps in self.flows.items():
             _known(f"flows.{name}", steps, sites)
             for position, step in enumerate(steps):
-                earlier = ["own", "in_lock", "none", *steps[:position]]
+                earlier = [*snapshots.WORDS, *steps[:position]]
                 _known(f"flows.{name}: the snapshot of {step}", [self.sites[step].snapshot], earlier)
         for name, flows in self.scopes.items():
             _known(f"scopes.{name}", flows, list(self.flows))
@@ -181,7 +182,7 @@ class CaseModel(Sections):
             Known(sites=sites, flows=self.flows, keys=[*self.request, *fields], strategies=list(self.strategies))
         ):
             _known(reference.place, [reference.name], reference.known)
-        if taken := {"own", "in_lock", "none"} & set(sites):
+        if taken := snapshots.WORDS.keys() & set(sites):
             raise ValueError(f"sites.{min(taken)}: `{min(taken)}` says where a snapshot comes from and cannot name a site")
         if clash := set(self.fields) & set(self.request):
             raise ValueError(f"request.{min(clash)} is a field already; every field is a request key too")
@@ -266,7 +267,7 @@ class Case:
     @cached_property
     def reads_own(self) -> NDArray[np.bool_]:
         """(sites,) whether the site's snapshot is a read of its own before the lock."""
-        return np.array([snapshot == "own" for snapshot in self.snapshots])
+        return np.asarray(snapshots.kinds(self.snapshots) == snapshots.OWN)
 
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name.

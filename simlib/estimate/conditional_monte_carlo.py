@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simlib.case.case import Case, Strategy
+from simlib.case.snapshots import INHERITED, NO_COMMIT, OWN, ended_by, kinds, readers, sources
 from simlib.common.arrays import Floats, Ints
 from simlib.estimate.intervals import Rate
 from simlib.model.history import History
-from simlib.model.plan import INHERITED, OWN, READS
 from simlib.replay.counts import unit_rows
 from simlib.replay.replay import replay_strategy
 from simlib.workload.traffic import Traffic, draw, session_shares
@@ -201,16 +201,15 @@ def _stage(case: Case, history: History, scene: Ints, row: Ints, scenes: int, la
     """A history with one session for each scene; what each snapshot shows there follows from when it was read."""
     size = len(history) + 1
     key = scene * size + row
-    reads = np.array([READS.get(snapshot, INHERITED) for snapshot in case.snapshots])[history.site[row]]
+    reads = kinds(case.snapshots)[history.site[row]]
     # Rows that were committed when the snapshot was read; for one that is read in the lock, all before.
-    seen = np.where(reads == OWN, np.searchsorted(history.end, history.read[row], side="right"), row)
+    seen = np.where(reads == OWN, ended_by(history.end, history.read[row]), row)
     snapshot = np.searchsorted(key, scene * size + seen) - 1
-    snapshot[(snapshot < 0) | (scene[snapshot] != scene)] = -1
-    for number in _sources_first(case):
-        takes = np.flatnonzero(history.site[row] == number)
-        there = _same_flow(case, history, case.snapshots[number], row[takes])
-        shown = snapshot[np.searchsorted(key, scene[takes] * size + there)]
-        snapshot[takes] = np.where(there < 0, -1, shown)
+    snapshot[(snapshot < 0) | (scene[snapshot] != scene)] = NO_COMMIT
+    takes = np.flatnonzero(reads == INHERITED)
+    reader = readers(history.site, history.flow, sources(case.snapshots, case.sites))[row[takes]]
+    shown = snapshot[np.searchsorted(key, scene[takes] * size + reader)]
+    snapshot[takes] = np.where(reader < 0, NO_COMMIT, shown)
     columns = ("flow", "kind", "site", "gateway", "read", "queued", "lock", "end", "ok", "request")
     return replace(
         history,
@@ -220,24 +219,6 @@ def _stage(case: Case, history: History, scene: Ints, row: Ints, scenes: int, la
         session_names=tuple(map(str, range(scenes))),
         **{name: getattr(history, name)[row] for name in columns},
     )
-
-
-def _sources_first(case: Case) -> list[int]:
-    """The sites that inherit their snapshot, each after the one that it inherits from."""
-
-    def depth(number: int) -> int:
-        source = case.snapshots[number]
-        return 1 + depth(case.sites.index(source)) if source in case.sites else 0
-
-    return sorted((number for number in range(len(case.sites)) if depth(number)), key=depth)
-
-
-def _same_flow(case: Case, history: History, site: str, rows: Ints) -> Ints:
-    """For each row, the one at `site` of the same flow; -1 if there is none."""
-    row_of = np.full(int(history.flow.max()) + 1, -1)
-    at = np.flatnonzero(history.site == case.sites.index(site))
-    row_of[history.flow[at]] = at
-    return row_of[history.flow[rows]]
 
 
 def _rows_to_replay(history: History, overlaps: Overlaps) -> int:

@@ -19,15 +19,14 @@ from simlib.estimate.conditional_monte_carlo import conditional_rates
 from simlib.estimate.intervals import Rate
 from simlib.estimate.result import Result
 from simlib.estimate.totals import Totals, fold, total
-from simlib.model import compiled_model as kernel
-from simlib.model import simpy_model as gateway
+from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
 from simlib.replay.counts import cost, tally
 from simlib.replay.replay import Outcomes, replay_strategy
 from simlib.workload.traffic import draw
 from simlib.workload.workload import MOST_REPLICATES, Workload
 
-ENGINES = {"compiled": kernel.simulate, "simpy": gateway.simulate}
+ENGINES = {"compiled": compiled_model.simulate, "simpy": simpy_model.simulate}
 """Two implementations of one model; their histories are equal, bit for bit. SimPy's is the specification."""
 WORTH_A_POOL = {"compiled": 10_000_000, "simpy": 300_000}
 """Transactions below which starting further processes takes longer than it saves."""

@@ -1,290 +1,374 @@
-"""The model of `gateway`, compiled: equal histories, bit for bit, a hundred times faster.
+"""The SimPy model, compiled: equal histories, bit for bit, a hundred times faster.
 
-`gateway` is the specification; what a step here means is said there. A gateway alone needs no event loop (`_alone`); for
+`simpy_model` is the specification; what a step here means is said there. A gateway alone needs no event loop (`_alone`); for
 several, or where events tie, there is one (`_run`). SimPy orders events by time and then by insertion, so each insertion there
-takes the next number of `inserted` here. Three facts spare SimPy's one large heap: arrivals are sorted, so only the next one is
-scheduled; the lock file admits one writer, so only its commit or release is; and a gateway's queue is first come, first served,
-so it is a linked list. What is left for the heap are the few transactions that pause, prepare, poll or have just been given
-their turn.
+takes the next number here; the loop's heap holds events by time and number.
+
+What allocates is apart from what loops: a function that allocates nothing need not count references to the arrays it passes on,
+and so can be made of small ones (`inlined`). Numbers that change stand in arrays of one.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from simlib.case import snapshots
 from simlib.case.case import Case
-from simlib.common.compilation import compiled
+from simlib.case.snapshots import IN_LOCK, INHERITED, NO_COMMIT, NONE, OWN
+from simlib.common.compilation import compiled, inlined
+from simlib.model.heap import Heap, make_heap, pop, push, replace_top
 from simlib.model.history import History
-from simlib.model.plan import IN_LOCK, INHERITED, NO_COMMIT, NONE, OWN, Rows, make_history, make_plan
+from simlib.model.plan import Rows, make_history, make_plan
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
 NOBODY = TIED = -1
+TIED_READ = -2
 STAGES = 8  # a power of two, as events are packed with it
-READ, QUEUE, TURN, POLL, COMMIT, RELEASE = range(6)
-"""What a transaction does when its event comes up."""
+ARRIVE, READ, QUEUE, TURN, POLL, COMMIT, RELEASE, WAIT = range(STAGES)
+"""What a flow does when its event comes up."""
+EVENTS = 1 << 31
+"""More than there are (flow, stage); an event's number is packed above it."""
+
+visible, committed_by = inlined(snapshots.visible), inlined(snapshots.committed_by)
+cache_holds, mtime_at = inlined(snapshots.cache_holds), inlined(snapshots.mtime_at)
+
+
+class Asked(NamedTuple):
+    """What a row repeats of the draws, see `Traffic`."""
+
+    kind: Any
+    site: Any
+    request: Any
+
+
+class Settings(NamedTuple):
+    """The store's settings, see `Store`."""
+
+    cache_ttl: float
+    mtime_tick: float
+    lock_poll: float
+    lock_poll_max: float
+    lock_timeout: float
+    release: float
+
+
+class Flows(NamedTuple):
+    """The flows, by number: at which step they are, and who is behind them in their gateway's queue. Snapshots are by step."""
+
+    step: Any
+    behind: Any
+    read: Any
+    queued: Any
+    snapshot: Any
+
+
+class File(NamedTuple):
+    """The store file: newest commit by session; the commit before each row; mtime, locked, when, and the number of rows."""
+
+    newest: Any
+    previous: Any
+    mtime: Any
+    locked: Any
+    lock: Any
+    rows: Any
+
+
+class Gateways(NamedTuple):
+    """The gateways: queue, cache, and since when and how often its first writer has tried for the lock file."""
+
+    busy: Any
+    head: Any
+    tail: Any
+    seen: Any
+    loaded: Any
+    mtime: Any
+    began: Any
+    attempt: Any
+
+
+class Events(NamedTuple):
+    """What is going to happen, and how many events there were."""
+
+    heap: Heap
+    number: Any
 
 
 def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozenset[str] = frozenset()) -> History:
-    """Run the flows of one replicate to their end: `gateway.simulate`, with the same arguments and an equal history."""
+    """Run the flows of one replicate to their end: `simpy_model.simulate`, with the same arguments and an equal history."""
     store, size = workload.store, traffic.site.size
     # In few large blocks, which the system provides faster than many small ones.
     flow, kind, site, session, gateway, snapshot, previous = np.empty((7, size), dtype=np.int64)
     read, queued, lock, end = np.empty((4, size))
     ok, request = np.empty(size, dtype=np.bool_), np.empty_like(traffic.request)
     rows = Rows(flow, kind, site, session, gateway, read, queued, lock, end, ok, snapshot, request)
-    given = make_plan(case, traffic, in_lock), traffic.kind, traffic.site, traffic.request, rows, previous
-    count = _alone(*given, workload.sessions.count, store.release) if store.gateways == 1 else TIED
+    asked = Asked(traffic.kind, traffic.site, traffic.request)
+    given = make_plan(case, traffic, in_lock), asked, rows, previous, workload.sessions.count
+    count = one_gateway(*given, store.release) if store.gateways == 1 else TIED
     if count == TIED:
-        count = _run(
-            *given, workload.sessions.count, store.gateways, store.cache_ttl, store.mtime_tick, store.lock_poll,
-            store.lock_poll_max, store.lock_timeout, store.release,
-        )  # fmt: skip
+        settings = (store.cache_ttl, store.mtime_tick, store.lock_poll, store.lock_poll_max, store.lock_timeout, store.release)
+        count = any_gateways(*given, Settings(*settings), store.gateways)
     columns: list[Any] = [column[:count] for column in rows]
     return make_history(workload, case, traffic, Rows(*columns))
 
 
 @compiled
-def _alone(
-    plan: Any, kind: Any, site: Any, request: Any, rows: Any, previous: Any, sessions: int, release: float
-) -> int:  # fmt: skip
-    """One gateway alone: fills `rows` and returns how many there are, or TIED where only the event loop knows who is first.
+def one_gateway(plan: Any, asked: Any, rows: Any, previous: Any, sessions: int, release: float) -> int:
+    """Fills `rows` and returns how many there are, or TIED where only the event loop knows who is first."""
+    flows = _make_flows(plan)
+    return _alone(plan, asked, rows, previous, flows, make_heap(plan.arrive.size), np.full(sessions, NO_COMMIT), release)
 
-    Nobody polls, and the cache always shows the last commit. So transactions commit in the order in which they queue, each
+
+@compiled
+def any_gateways(plan: Any, asked: Any, rows: Any, previous: Any, sessions: int, settings: Settings, gateways: int) -> int:
+    """Fills `rows` and returns how many there are."""
+    file = File(np.full(sessions, NO_COMMIT), previous, np.zeros(1), np.zeros(1, np.bool_), np.zeros(1), np.zeros(1, np.int64))
+    number = np.zeros((4, gateways), np.int64)
+    number[1:3] = NOBODY
+    times = np.full((3, gateways), -np.inf)
+    busy = np.zeros(gateways, np.bool_)
+    processes = Gateways(busy, number[1], number[2], number[0], times[0], times[1], times[2], number[3])
+    events = Events(make_heap(plan.arrive.size), np.zeros(1, np.int64))
+    _run(plan, asked, rows, settings, _make_flows(plan), file, processes, events)
+    return int(file.rows[0])
+
+
+@compiled
+def _make_flows(plan: Any) -> Flows:
+    count = plan.arrive.size
+    return Flows(
+        plan.first[:-1].copy(), np.empty(count, np.int64), np.empty(count), np.empty(count), np.empty(plan.hold.size, np.int64)
+    )
+
+
+@inlined
+def _record(
+    plan: Any, asked: Any, rows: Any, row: int, flow: int, step: int, read: float, queued: float, lock: float, end: float,
+    ok: bool, snapshot: int,
+) -> None:  # fmt: skip
+    """Write one row of the history."""
+    rows.flow[row], rows.kind[row], rows.site[row] = flow, asked.kind[flow], asked.site[step]
+    rows.session[row], rows.gateway[row], rows.snapshot[row] = plan.session[flow], plan.gateway[flow], snapshot
+    rows.read[row], rows.queued[row], rows.lock[row], rows.end[row] = read, queued, lock, end
+    rows.ok[row] = ok
+    for key in range(asked.request.shape[1]):
+        rows.request[row, key] = asked.request[step, key]
+
+
+# ---- a gateway alone -------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def _alone(
+    plan: Any, asked: Any, rows: Any, previous: Any, flows: Flows, heap: Heap, newest: Any, release: float
+) -> int:  # fmt: skip
+    """Nobody polls, and the cache always shows the last commit. So transactions commit in the order in which they queue, each
     once its predecessor has let go of the lock (Lindley's recursion), and what a snapshot shows follows from when it was read.
-    The heap holds the transactions that pause or prepare, by the time at which they will queue.
+    The heap holds the flows that pause or prepare, by the time at which they will queue.
     """
-    flows = plan.arrive.size
-    # What is behind the heap's end is infinite, so that each place has two children.
-    times, flow_at, size = np.full(2 * flows + 2, np.inf), np.empty(flows, np.int64), 0
-    step_of, read, snapshot = plan.first.copy(), np.empty(flows), np.empty(plan.hold.size, np.int64)
-    newest, count = np.full(sessions, NO_COMMIT), 0
-    arrived, arrival, last, free = 0, plan.arrive[0] if flows else np.inf, -np.inf, -np.inf
+    count, arrived, last, free = 0, 0, -np.inf, -np.inf
+    arrival = plan.arrive[0] if plan.arrive.size else np.inf
     while True:
-        while arrived < flows and (not size or arrival <= times[0]):
-            read[arrived] = arrival
-            place, time = size, arrival + plan.prepare[step_of[arrived]]
-            while place > 0 and time < times[(place - 1) // 2]:
-                times[place], flow_at[place] = times[(place - 1) // 2], flow_at[(place - 1) // 2]
-                place = (place - 1) // 2
-            times[place], flow_at[place] = time, arrived
-            size += 1
+        while arrived < plan.arrive.size and (not heap.size[0] or arrival <= heap.times[0]):
+            flows.read[arrived] = arrival
+            push(heap, arrival + plan.prepare[flows.step[arrived]], arrived)
             arrived += 1
-            if arrived < flows:
-                arrival += max(0.0, plan.arrive[arrived] - arrival)
-        if not size:
+            arrival += max(0.0, plan.arrive[arrived] - arrival) if arrived < plan.arrive.size else np.inf
+        if not heap.size[0]:
             return count
-        queued, flow = times[0], flow_at[0]
-        step, session = step_of[flow], plan.session[flow]
-        if queued == last:
+        queued, flow = heap.times[0], heap.items[0]
+        step, session = flows.step[flow], plan.session[flow]
+        shown = _shown(plan, rows, previous, flows, flow, step, newest[session])
+        if queued == last or shown == TIED_READ:
             return TIED
         last = queued
-
-        shown = newest[session]
-        if plan.inherits[step]:
-            shown = snapshot[step - plan.inherits[step]]
-        elif plan.reads[step] == OWN:
-            while shown != NO_COMMIT and rows.end[shown] > read[flow]:
-                shown = previous[shown]
-            if shown != NO_COMMIT and rows.end[shown] == read[flow] and rows.flow[shown] != flow:
-                return TIED
-        elif plan.reads[step] == INHERITED:
-            shown = NO_COMMIT
-        snapshot[step] = shown
+        flows.snapshot[step] = shown
         lock = max(queued, free)
         end = lock + plan.hold[step]
         free = end + release
-
-        rows.flow[count], rows.kind[count], rows.site[count] = flow, kind[flow], site[step]
-        rows.session[count], rows.gateway[count], rows.snapshot[count] = session, plan.gateway[flow], shown
-        rows.read[count], rows.queued[count], rows.lock[count], rows.end[count] = read[flow], queued, lock, end
-        rows.ok[count] = True
-        for key in range(request.shape[1]):
-            rows.request[count, key] = request[step, key]
+        _record(plan, asked, rows, count, flow, step, flows.read[flow], queued, lock, end, True, shown)
         previous[count], newest[session] = newest[session], count
         count += 1
-
-        # The flow's next step takes its place in the heap, or else the heap's last one does.
-        step += 1
-        if step < plan.first[flow + 1]:
-            step_of[flow] = step
-            read[flow] = free + plan.after[step]
-            time = read[flow] + plan.prepare[step]
+        if step + 1 < plan.first[flow + 1]:
+            flows.step[flow] = step + 1
+            flows.read[flow] = free + plan.after[step + 1]
+            replace_top(heap, flows.read[flow] + plan.prepare[step + 1], flow)
         else:
-            size -= 1
-            time, flow = times[size], flow_at[size]
-            times[size] = np.inf
-        place = 0
-        while True:
-            child = 2 * place + 1
-            child += times[child + 1] < times[child]  # no branch: nobody could predict it
-            if time <= times[child]:
-                break
-            times[place], flow_at[place] = times[child], flow_at[child]
-            place = child
-        times[place], flow_at[place] = time, flow
+            pop(heap)
 
 
-@compiled
+@inlined
+def _shown(plan: Any, rows: Any, previous: Any, flows: Flows, flow: int, step: int, newest: int) -> int:
+    """The commit that the snapshot of this step shows; TIED_READ where it was read as another flow committed."""
+    if plan.inherits[step]:
+        return flows.snapshot[step - plan.inherits[step]]  # type: ignore[no-any-return]
+    if plan.reads[step] == INHERITED:
+        return NO_COMMIT
+    if plan.reads[step] != OWN:
+        return newest
+    shown = committed_by(newest, flows.read[flow], rows.end, previous)
+    if shown != NO_COMMIT and rows.end[shown] == flows.read[flow] and rows.flow[shown] != flow:
+        return TIED_READ
+    return shown
+
+
+# ---- the event loop --------------------------------------------------------------------------------------------------------
+
+
+@inlined
 def _run(
-    plan: Any, kind: Any, site: Any, request: Any, rows: Any, previous: Any, sessions: int, gateways: int,
-    cache_ttl: float, tick: float, poll: float, poll_max: float, timeout: float, release: float,
-) -> int:  # fmt: skip
-    """The event loop; fills `rows` and returns how many there are."""
-    flows, steps = plan.arrive.size, plan.hold.size
-    # The flows under way, by slot, with their number and step. `behind` links those that queue at a gateway, and the slots that
-    # are free again. Snapshots are kept by step, as later steps may inherit them. Memory costs nothing until it is used.
-    flow_of, step_of, behind = np.empty(flows, np.int64), np.empty(flows, np.int64), np.empty(flows, np.int64)
-    read, queued, snapshot = np.empty(flows), np.empty(flows), np.empty(steps, np.int64)
-    slots, free = 0, NOBODY
-    # The store file; `previous` is by row.
-    newest, count = np.full(sessions, NO_COMMIT), 0
-    file_mtime, locked = 0.0, False
-    # The gateways: queue, cache, and how its first writer fares with the lock file.
-    busy, head, tail = np.zeros(gateways, np.bool_), np.full(gateways, NOBODY), np.full(gateways, NOBODY)
-    seen, loaded, mtime = np.zeros(gateways, np.int64), np.full(gateways, -np.inf), np.full(gateways, -np.inf)
-    began, attempt = np.empty(gateways), np.empty(gateways, np.int64)
-    # The schedule: the next arrival, what the one writer does next (commit, then release), and the heap of all else.
-    arrived, arrival, arrival_order = 0, plan.arrive[0] if flows else np.inf, 0
-    writer, lock, writes_at, writes_order, writes = NOBODY, 0.0, np.inf, 0, COMMIT
-    times, orders, events, size = np.empty(flows), np.empty(flows, np.int64), np.empty(flows, np.int64), 0
-    inserted = 0
-    while True:
-        # Infinite is what is not scheduled.
-        writer_first = writes_at < arrival or (writes_at == arrival < np.inf and writes_order < arrival_order)
-        now, order = (writes_at, writes_order) if writer_first else (arrival, arrival_order)
-        if size and (times[0] < now or (times[0] == now and orders[0] < order)):
-            now = times[0]
-            slot, stage = events[0] // STAGES, events[0] % STAGES
-            size = _pop(times, orders, events, size)
-        elif writer_first:
-            slot, stage, writes_at = writer, writes, np.inf
-        elif arrived < flows:
-            stage, slot = READ, free
-            if free == NOBODY:
-                slot = slots
-                slots += 1
-            else:
-                free = behind[free]
-            flow_of[slot], step_of[slot] = arrived, plan.first[arrived]
-            arrived += 1
-            inserted += 1
-            arrival, arrival_order = now + max(0.0, plan.arrive[arrived] - now) if arrived < flows else np.inf, inserted
+    plan: Any, asked: Any, rows: Any, settings: Settings, flows: Flows, file: File, gateways: Gateways, events: Events
+) -> None:  # fmt: skip
+    """Take the first event, and put the one that its flow does next in its place."""
+    heap = events.heap
+    if plan.arrive.size:
+        _schedule(events, plan.arrive[0], 0, ARRIVE)
+    while heap.size[0]:
+        now, event = heap.times[0], heap.items[0] & (EVENTS - 1)
+        flow = event // STAGES
+        time, stage = _go_on(plan, asked, rows, settings, flows, file, gateways, events, now, flow, event % STAGES)
+        if stage == WAIT:
+            pop(heap)
         else:
-            return count
-        flow, step = flow_of[slot], step_of[slot]
-        session, gateway = plan.session[flow], plan.gateway[flow]
-        inserted += 1  # each pass inserts one event at most, and one more where it says so
-
-        if stage == READ:
-            read[slot], snapshot[step] = now, NO_COMMIT
-            if plan.inherits[step]:
-                snapshot[step] = snapshot[step - plan.inherits[step]]
-            elif plan.reads[step] == OWN:
-                if mtime[gateway] != file_mtime or now - loaded[gateway] >= cache_ttl:
-                    seen[gateway], loaded[gateway], mtime[gateway] = count, now, file_mtime
-                snapshot[step] = _cached(newest[session], seen[gateway], previous)
-            if plan.prepare[step]:
-                size = _push(times, orders, events, size, now + plan.prepare[step], inserted, slot * STAGES + QUEUE)
-                continue
-            stage = QUEUE
-        if stage == QUEUE:
-            queued[slot] = now
-            if busy[gateway]:
-                if head[gateway] == NOBODY:
-                    head[gateway] = slot
-                else:
-                    behind[tail[gateway]] = slot
-                tail[gateway], behind[slot] = slot, NOBODY
-                continue
-            busy[gateway] = True
-            stage = TURN
-        if stage == TURN:
-            began[gateway], attempt[gateway] = now, 0
-        if stage < COMMIT and not locked:
-            locked, lock, writer = True, now, slot
-            if plan.reads[step] == IN_LOCK:
-                if mtime[gateway] != file_mtime or now - loaded[gateway] >= cache_ttl:
-                    seen[gateway], loaded[gateway], mtime[gateway] = count, now, file_mtime
-                snapshot[step] = _cached(newest[session], seen[gateway], previous)
-            elif plan.reads[step] == NONE:
-                snapshot[step] = newest[session]
-            writes_at, writes_order, writes = now + plan.hold[step], inserted, COMMIT
-            continue
-        if stage < COMMIT and now - began[gateway] < timeout:
-            attempt[gateway] += 1
-            pause = min(poll_max, poll * attempt[gateway])
-            size = _push(times, orders, events, size, now + pause, inserted, slot * STAGES + POLL)
-            continue
-
-        # The transaction ends: it has committed, or it has given up.
-        ok = stage >= COMMIT
-        if stage != RELEASE:
-            rows.flow[count], rows.kind[count], rows.site[count] = flow, kind[flow], site[step]
-            rows.session[count], rows.gateway[count], rows.snapshot[count] = session, gateway, snapshot[step]
-            rows.read[count], rows.queued[count], rows.end[count] = read[slot], queued[slot], now
-            rows.lock[count], rows.ok[count] = lock if ok else now, ok
-            for key in range(request.shape[1]):
-                rows.request[count, key] = request[step, key]
-            previous[count] = newest[session] if ok else NO_COMMIT
-            count += 1
-        if stage == COMMIT:
-            newest[session], file_mtime = count - 1, np.floor(now / tick) * tick if tick else now
-            seen[gateway], loaded[gateway], mtime[gateway] = count, now, file_mtime
-            if release:
-                writes_at, writes_order, writes = now + release, inserted, RELEASE
-                continue
-        if ok:
-            locked = False
-        following = head[gateway]
-        if following == NOBODY:
-            busy[gateway] = False
-        else:
-            head[gateway] = behind[following]
-            size = _push(times, orders, events, size, now, inserted, following * STAGES + TURN)
-        if ok and step + 1 < plan.first[flow + 1]:
-            inserted += 1
-            step_of[slot] = step + 1
-            size = _push(times, orders, events, size, now + plan.after[step + 1], inserted, slot * STAGES + READ)
-        else:
-            behind[slot], free = free, slot
+            replace_top(heap, time, _numbered(events, flow, stage))
 
 
-@compiled
-def _cached(commit: int, seen: int, previous: Any) -> int:
-    """The newest commit of a session that is among the first `seen` rows."""
-    while commit >= seen:
-        commit = previous[commit]
-    return commit
+@inlined
+def _go_on(
+    plan: Any, asked: Any, rows: Any, settings: Settings, flows: Flows, file: File, gateways: Gateways, events: Events,
+    now: float, flow: int, stage: int,
+) -> tuple[float, int]:  # fmt: skip
+    """Let a flow do what it can do now; returns when it goes on and with what. WAIT: when another lets it, or never."""
+    step, gateway = flows.step[flow], plan.gateway[flow]
+    if stage == ARRIVE:
+        _expect_next(plan, events, now, flow)
+        stage = READ
+    if stage == READ:
+        _read(plan, settings, flows, file, gateways, now, flow, step)
+        if plan.prepare[step]:
+            return now + plan.prepare[step], QUEUE
+        stage = QUEUE
+    if stage == QUEUE:
+        flows.queued[flow] = now
+        if gateways.busy[gateway]:
+            _join(flows, gateways, gateway, flow)
+            return now, WAIT
+        gateways.busy[gateway] = True
+        stage = TURN
+    if stage == TURN:
+        gateways.began[gateway], gateways.attempt[gateway] = now, 0
+        stage = POLL
+    if stage == POLL and not file.locked[0]:
+        _lock(plan, settings, flows, file, gateways, now, flow, step)
+        return now + plan.hold[step], COMMIT
+    if stage == POLL and now - gateways.began[gateway] < settings.lock_timeout:
+        gateways.attempt[gateway] += 1
+        return now + min(settings.lock_poll_max, settings.lock_poll * gateways.attempt[gateway]), POLL
+    # The transaction ends: it has committed, or it has given up.
+    if stage != RELEASE:
+        _end(plan, asked, rows, settings, flows, file, gateways, now, flow, step, stage == COMMIT)
+    if stage == COMMIT and settings.release:
+        return now + settings.release, RELEASE
+    _leave(flows, gateways, events, gateway, now)
+    if stage == POLL:
+        return now, WAIT
+    file.locked[0] = False
+    if step + 1 == plan.first[flow + 1]:
+        return now, WAIT
+    flows.step[flow] = step + 1
+    return now + plan.after[step + 1], READ
 
 
-@compiled
-def _push(times: Any, orders: Any, events: Any, size: int, time: float, order: int, event: int) -> int:
-    """Put an event into the binary heap; returns its new size."""
-    place = size
-    while place > 0:
-        parent = (place - 1) // 2
-        if times[parent] < time or (times[parent] == time and orders[parent] < order):
-            break
-        times[place], orders[place], events[place] = times[parent], orders[parent], events[parent]
-        place = parent
-    times[place], orders[place], events[place] = time, order, event
-    return size + 1
+@inlined
+def _schedule(events: Events, time: float, flow: int, stage: int) -> None:
+    """Insert an event."""
+    push(events.heap, time, _numbered(events, flow, stage))
 
 
-@compiled
-def _pop(times: Any, orders: Any, events: Any, size: int) -> int:
-    """Take the first event out of the binary heap; returns its new size."""
-    size -= 1
-    time, order, event, place = times[size], orders[size], events[size], 0
-    while 2 * place + 1 < size:
-        child = 2 * place + 1
-        right = child + 1
-        if right < size and (times[right] < times[child] or (times[right] == times[child] and orders[right] < orders[child])):
-            child = right
-        if time < times[child] or (time == times[child] and order < orders[child]):
-            break
-        times[place], orders[place], events[place] = times[child], orders[child], events[child]
-        place = child
-    times[place], orders[place], events[place] = time, order, event
-    return size
+@inlined
+def _numbered(events: Events, flow: int, stage: int) -> int:
+    """An event, behind all that were inserted before for the same time."""
+    events.number[0] += EVENTS
+    return events.number[0] + flow * STAGES + stage  # type: ignore[no-any-return]
+
+
+@inlined
+def _expect_next(plan: Any, events: Events, now: float, flow: int) -> None:
+    """Arrivals are in order, so that only the next one need be scheduled."""
+    if flow + 1 < plan.arrive.size:
+        _schedule(events, now + max(0.0, plan.arrive[flow + 1] - now), flow + 1, ARRIVE)
+
+
+@inlined
+def _read(
+    plan: Any, settings: Settings, flows: Flows, file: File, gateways: Gateways, now: float, flow: int, step: int
+) -> None:  # fmt: skip
+    """Begin a step, with its snapshot if that is one of its own or inherited."""
+    flows.read[flow], flows.snapshot[step] = now, NO_COMMIT
+    if plan.inherits[step]:
+        flows.snapshot[step] = flows.snapshot[step - plan.inherits[step]]
+    elif plan.reads[step] == OWN:
+        flows.snapshot[step] = _cached(settings, file, gateways, plan.gateway[flow], now, plan.session[flow])
+
+
+@inlined
+def _lock(
+    plan: Any, settings: Settings, flows: Flows, file: File, gateways: Gateways, now: float, flow: int, step: int
+) -> None:  # fmt: skip
+    """Take the lock file, and the snapshot if it is read in the lock."""
+    file.locked[0], file.lock[0] = True, now
+    if plan.reads[step] == IN_LOCK:
+        flows.snapshot[step] = _cached(settings, file, gateways, plan.gateway[flow], now, plan.session[flow])
+    elif plan.reads[step] == NONE:
+        flows.snapshot[step] = file.newest[plan.session[flow]]
+
+
+@inlined
+def _cached(settings: Settings, file: File, gateways: Gateways, gateway: int, now: float, session: int) -> int:
+    """The commit of this session that a read through the gateway's cache shows."""
+    if not cache_holds(gateways.loaded[gateway], gateways.mtime[gateway], now, file.mtime[0], settings.cache_ttl):
+        _refresh(file, gateways, gateway, now)
+    return visible(file.newest[session], gateways.seen[gateway], file.previous)
+
+
+@inlined
+def _refresh(file: File, gateways: Gateways, gateway: int, now: float) -> None:
+    """Take the file as it is now into the gateway's cache."""
+    gateways.seen[gateway], gateways.loaded[gateway], gateways.mtime[gateway] = file.rows[0], now, file.mtime[0]
+
+
+@inlined
+def _end(
+    plan: Any, asked: Any, rows: Any, settings: Settings, flows: Flows, file: File, gateways: Gateways, now: float, flow: int,
+    step: int, ok: bool,
+) -> None:  # fmt: skip
+    """Write the row of a transaction that commits now, or gives up."""
+    row, session = file.rows[0], plan.session[flow]
+    lock = file.lock[0] if ok else now
+    _record(plan, asked, rows, row, flow, step, flows.read[flow], flows.queued[flow], lock, now, ok, flows.snapshot[step])
+    file.previous[row] = file.newest[session] if ok else NO_COMMIT
+    file.rows[0] = row + 1
+    if ok:
+        file.newest[session], file.mtime[0] = row, mtime_at(now, settings.mtime_tick)
+        _refresh(file, gateways, plan.gateway[flow], now)
+
+
+@inlined
+def _join(flows: Flows, gateways: Gateways, gateway: int, flow: int) -> None:
+    """Go to the end of the gateway's queue, a linked list."""
+    if gateways.head[gateway] == NOBODY:
+        gateways.head[gateway] = flow
+    else:
+        flows.behind[gateways.tail[gateway]] = flow
+    gateways.tail[gateway], flows.behind[flow] = flow, NOBODY
+
+
+@inlined
+def _leave(flows: Flows, gateways: Gateways, events: Events, gateway: int, now: float) -> None:
+    """Let the next writer in the gateway's queue have its turn."""
+    following = gateways.head[gateway]
+    if following == NOBODY:
+        gateways.busy[gateway] = False
+    else:
+        gateways.head[gateway] = flows.behind[following]
+        _schedule(events, now, following, TURN)

@@ -182,14 +182,3 @@ def same(one: History, other: History) -> bool:
         elif a != b:
             return False
     return True
-
-
-def previous_commits(history: History) -> Ints:
-    """(n,) row of the session's commit before each row; -1: none. What an up-to-date snapshot would have shown."""
-    newest = np.full(history.initial.shape[0], -1)
-    rows = np.empty(len(history), dtype=np.int64)
-    for row, (session, ok) in enumerate(zip(history.session.tolist(), history.ok.tolist(), strict=True)):
-        rows[row] = newest[session]
-        if ok:
-            newest[session] = row
-    return rows

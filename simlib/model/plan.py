@@ -6,14 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from simlib.case.case import Case
+from simlib.case.snapshots import kinds
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.model.history import History, Values
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
-NO_COMMIT = -1
-OWN, IN_LOCK, NONE, INHERITED = range(4)
-READS = {"own": OWN, "in_lock": IN_LOCK, "none": NONE}
 Row = tuple[int, float, float, float, float, bool, int]
 """One ended transaction: its number in `Traffic`, read, queued, lock, end, ok, snapshot."""
 ROW = np.dtype(
@@ -44,14 +42,14 @@ class Rows(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The draws as the model uses them, `compute` put before or inside the lock; see `Traffic` for shapes and units."""
+    """The draws as the model uses them, `compute` put before or in the lock; shapes as in `Traffic`, times as in `Times`."""
 
     arrive: Floats
     first: Ints
     session: Ints
     gateway: Ints
     reads: Ints
-    """(transactions,) where the snapshot comes from: OWN, IN_LOCK, NONE or INHERITED."""
+    """(transactions,) kind of the snapshot, see `simlib.case.snapshots`."""
     inherits: Ints
     after: Floats
     prepare: Floats
@@ -69,13 +67,12 @@ def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
     if in_lock:
         is_inside = np.array([site in in_lock for site in case.sites])[traffic.site]
         before, inside = np.where(is_inside, 0.0, traffic.compute), np.where(is_inside, traffic.compute, 0.0)
-    reads = np.array([READS.get(snapshot, INHERITED) for snapshot in case.snapshots], dtype=np.int64)
     return Plan(
         arrive=traffic.arrive,
         first=traffic.first,
         session=traffic.session,
         gateway=traffic.gateway,
-        reads=reads[traffic.site],
+        reads=kinds(case.snapshots)[traffic.site],
         inherits=traffic.inherits,
         after=traffic.after,
         prepare=traffic.prepare + before,

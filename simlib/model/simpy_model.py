@@ -8,7 +8,6 @@ Not modelled: the event loop of a gateway (its own computing delays nothing else
 of one session, and a crash while the lock is held.
 """
 
-import math
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -18,8 +17,9 @@ import numpy as np
 import simpy
 
 from simlib.case.case import Case
+from simlib.case.snapshots import IN_LOCK, NO_COMMIT, NONE, OWN, cache_holds, mtime_at, visible
 from simlib.model.history import History
-from simlib.model.plan import IN_LOCK, NO_COMMIT, NONE, OWN, Plan, Row, make_history, make_plan, make_rows
+from simlib.model.plan import Plan, Row, make_history, make_plan, make_rows
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Store, Workload
 
@@ -44,8 +44,7 @@ class StoreFile:
         """Make the next row this session's newest commit."""
         self.previous.append(self.newest[session])
         self.newest[session] = len(self.rows)
-        tick = self.settings.mtime_tick
-        self.mtime = math.floor(now / tick) * tick if tick else now
+        self.mtime = mtime_at(now, self.settings.mtime_tick)
 
 
 @dataclass
@@ -63,12 +62,9 @@ class Gateway:
     def read(self, session: int) -> int:
         """The commit of this session that a cached read shows."""
         file, now = self.file, self.env.now
-        if self.mtime != file.mtime or now - self.loaded >= file.settings.cache_ttl:
+        if not cache_holds(self.loaded, self.mtime, now, file.mtime, file.settings.cache_ttl):
             self.refresh()
-        commit = file.newest[session]
-        while commit >= self.seen:
-            commit = file.previous[commit]
-        return commit
+        return visible(file.newest[session], self.seen, file.previous)
 
     def refresh(self) -> None:
         """Take the file as it is now into the cache."""

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from simlib.case.case import Case
+from simlib.case.snapshots import previous_commits
 from simlib.common.arrays import Bools
-from simlib.model.history import History, previous_commits
+from simlib.model.history import History
 from simlib.replay.counts import unit_rows
 from simlib.replay.replay import NOBODY, Outcomes
 
@@ -45,4 +46,4 @@ def tally(case: Case, outcomes: Sequence[Outcomes], counted: Bools) -> dict[tupl
 
 def _stale(case: Case, history: History, counted: Bools) -> Count:
     rows = counted & history.ok & case.reads_own[history.site]
-    return int((history.snapshot != previous_commits(history))[rows].sum()), int(rows.sum())
+    return int((history.snapshot != previous_commits(history.session, history.ok))[rows].sum()), int(rows.sum())

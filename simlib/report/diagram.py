@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from simlib.case.case import Case
+from simlib.case.snapshots import readers, sources
 from simlib.estimate.wording import seconds
 from simlib.model.history import History
 from simlib.replay.replay import KINDS, Outcomes
@@ -95,7 +96,8 @@ def tell(case: Case, outcomes: Outcomes, number: int) -> Story:
     snapshot = int(history.snapshot[row])
     between = _changes(outcomes, row, field, snapshot)
     shown = between[-MOST_COMMITS:]
-    reader = _reader(case, history, row)
+    reader = int(readers(history.site, history.flow, sources(case.snapshots, case.sites))[row])
+    reader = row if reader < 0 else reader  # of a step that the recording lacks nobody knows the time
     stale, wrong = int(clobbers.stale[number]), int(clobbers.wrong[number])
     read_by = "reads" if reader == row else f"{case.sites[history.site[reader]]} reads"
     skipped = f" ({len(between) - len(shown)} earlier commits left out)" if len(shown) < len(between) else ""
@@ -163,16 +165,6 @@ def _changes(outcomes: Outcomes, row: int, field: int, snapshot: int) -> list[tu
     changed = entries[1:] != entries[:-1]
     itself = [(int(other), field) for other in rows[changed[:, field]]]
     return itself or [(int(other), int(np.argmax(fields))) for other, fields in zip(rows, changed, strict=True) if fields.any()]
-
-
-def _reader(case: Case, history: History, row: int) -> int:
-    """The row whose transaction read the snapshot that this one uses: itself, or the step that it inherits from."""
-    inherits = case.snapshots[history.site[row]]
-    while inherits in case.sites:
-        same_flow = np.flatnonzero((history.flow == history.flow[row]) & (history.site == case.sites.index(inherits)))
-        row = int(same_flow[-1])
-        inherits = case.snapshots[history.site[row]]
-    return row
 
 
 def _who(case: Case, history: History, row: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from simlib.case import snapshots
 from simlib.case.case import Case, Scope
 from simlib.common.arrays import Ints
 from simlib.common.compilation import compiled
@@ -84,18 +85,19 @@ def lay_out(case: Case, scope: Scope) -> tuple[list[list[tuple[int, bool, int]]]
     """The steps (site, is a read, slot) of every flow, and for every slot the sites that commit with it."""
     flows: list[list[tuple[int, bool, int]]] = []
     users: list[list[int]] = []
+    kinds = snapshots.kinds(case.snapshots)
     for name, sites in scope.flows:
         steps: list[tuple[int, bool, int]] = []
         slots: dict[str, int] = {}
         for site in sites:
             number = case.sites.index(site)
-            snapshot = case.snapshots[number]
-            if snapshot == "own":
+            kind, snapshot = kinds[number], case.snapshots[number]
+            if kind == snapshots.OWN:
                 slots[site] = len(users)
                 users.append([number])
                 steps.append((number, True, slots[site]))
-            elif snapshot in ("in_lock", "none"):
-                slots[site] = CACHED if snapshot == "in_lock" else NEWEST
+            elif kind != snapshots.INHERITED:
+                slots[site] = CACHED if kind == snapshots.IN_LOCK else NEWEST
             elif slots[snapshot] >= 0:
                 slots[site] = slots[snapshot]
                 users[slots[site]].append(number)

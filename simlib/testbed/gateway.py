@@ -1,6 +1,6 @@
 """A real gateway: one process that makes its flows' transactions against a real store.
 
-`Gateway.flow` is the live twin of `gateway.flow`: read, prepare, queue, lock, hold, commit, with real waiting and a real store.
+`Gateway.flow` is the live twin of `simpy_model.flow`: read, prepare, queue, lock, hold, commit; real waits and a real store.
 """
 
 import asyncio
@@ -15,8 +15,9 @@ import numpy as np
 
 from simlib.case.case import Case, Strategy
 from simlib.case.rules import evaluate, merge
+from simlib.case.snapshots import IN_LOCK, NONE, OWN
 from simlib.common.arrays import Codes, Floats, Ints
-from simlib.model.plan import IN_LOCK, NONE, OWN, Plan
+from simlib.model.plan import Plan
 from simlib.testbed.stores import INITIAL, STORES, Entry, SessionStore, clock
 from simlib.workload.workload import Store
 

@@ -13,6 +13,7 @@ from simlib.calibrate.evidence import Evidence, Step, calibrate_evidence
 from simlib.calibrate.from_history import history_evidence, pauses
 from simlib.calibrate.locking import Locking
 from simlib.case.case import Case
+from simlib.case.snapshots import sources, steps_back
 from simlib.common.arrays import Floats, Ints
 from simlib.common.errors import InputError
 from simlib.model.history import History
@@ -122,7 +123,7 @@ def repeated(part: Part, case: Case) -> tuple[Workload, Traffic, Floats, Ints]:
         gateway=history.gateway[begins],
         first=first,
         site=history.site[rows],
-        inherits=_inherited(history.site[rows], first, case),
+        inherits=steps_back(history.site[rows], first, sources(case.snapshots, case.sites)),
         after=np.nan_to_num(pauses(history)[rows]),
         prepare=(locking.began_in(history) - history.read)[rows],
         compute=np.zeros(rows.size),
@@ -131,19 +132,6 @@ def repeated(part: Part, case: Case) -> tuple[Workload, Traffic, Floats, Ints]:
         initial=history.initial,
     )
     return workload, traffic, locking.acquire[rows], rows
-
-
-def _inherited(site: Ints, first: Ints, case: Case) -> Ints:
-    """(transactions,) how many steps back in its flow the snapshot comes from; 0: its own, or that step is not there."""
-    flow = np.repeat(np.arange(first.size - 1), np.diff(first))
-    steps_back = np.zeros(site.size, dtype=np.int64)
-    for number, snapshot in enumerate(case.snapshots):
-        if snapshot in case.sites:
-            source = np.where(site == case.sites.index(snapshot), np.arange(site.size), -1)
-            latest = np.maximum.accumulate(source)
-            takes = (site == number) & (latest >= first[flow])
-            steps_back[takes] = (np.arange(site.size) - latest)[takes]
-    return steps_back
 
 
 def _blocks(part: Part, duration: float, rng: np.random.Generator) -> tuple[Floats, Ints]:

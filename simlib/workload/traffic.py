@@ -11,6 +11,7 @@ import numpy as np
 
 from simlib.case.case import Case
 from simlib.case.rules import ABSENT, UNDEFINED
+from simlib.case.snapshots import sources, steps_back
 from simlib.common.arrays import Codes, Floats, Ints
 from simlib.workload.distributions import Constant, Distribution
 from simlib.workload.workload import Bursty, Diurnal, Flow, Periodic, Recorded, Workload
@@ -28,8 +29,7 @@ class Traffic:
         first: (flows + 1,).
         site: (transactions,) write site number.
         inherits: (transactions,) how many steps back in its flow the snapshot comes from; 0: its own.
-        after: (transactions,) delay between the commit of the flow's previous step and the read.
-        prepare, compute, hold: (transactions,) see `Workload.times`.
+        after, prepare, compute, hold: (transactions,) see `Times`.
         request: (transactions, request keys) value codes, UNDEFINED to clear, ABSENT where not named.
         initial: (sessions, fields) value codes of the entries before the first transaction.
     """
@@ -105,6 +105,7 @@ def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
     )
     for number, name in enumerate(flows):
         _fill(traffic, np.flatnonzero(kind == number), name, workload, case, streams)
+    traffic.inherits[:] = steps_back(traffic.site, first, sources(case.snapshots, case.sites))
     return traffic
 
 
@@ -114,13 +115,9 @@ def _fill(traffic: Traffic, flows: Ints, name: str, workload: Workload, case: Ca
     gateways = np.array(flow.gateways or range(workload.store.gateways), dtype=np.int64)
     traffic.session[flows] = np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", size))
     traffic.gateway[flows] = gateways[(streams.uniform(f"{name}.gateway", size) * gateways.size).astype(np.int64)]
-    sites = list(flow.steps)
-    for step, site in enumerate(sites):
+    for step, site in enumerate(flow.steps):
         rows = traffic.first[flows] + step
-        number = case.sites.index(site)
-        inherited = case.snapshots[number]
-        traffic.site[rows] = number
-        traffic.inherits[rows] = step - sites.index(inherited) if inherited in sites else 0
+        traffic.site[rows] = case.sites.index(site)
         for part in ("after", "prepare", "compute", "hold"):
             getattr(traffic, part)[rows] = _times(getattr(workload.times[site], part), f"{name}.{site}.{part}", size, streams)
         if step == 0:

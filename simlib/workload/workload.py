@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, P
 from pydantic import Discriminator as ByKey
 
 from simlib.case.case import Case
+from simlib.case.snapshots import WORDS
 from simlib.common.errors import InputError, allowed
 from simlib.common.files import Strict, load_yaml, parse_yaml, validated
 from simlib.common.shipped import find
@@ -137,7 +138,16 @@ class Flow(Strict):
 
 
 class Times(Strict):
-    """How long a transaction at one write site takes. Times in seconds."""
+    """How long a transaction at one write site takes, part by part. Times in seconds.
+
+    Attributes:
+        after: from the moment when the flow's previous step has let go of the lock until this step reads; not used by a first
+            step, which reads when its flow arrives.
+        prepare: from the read until the transaction queues for the lock, without `compute`.
+        compute: computing the patch; after `prepare` and before the queue, or within the lock and added to `hold` if the
+            strategy names the site in `in_lock`.
+        hold: from the grant of the lock until the commit. The lock is free `Store.release` later.
+    """
 
     after: Distribution = Constant(value=0.0)
     prepare: Distribution = Constant(value=0.0)
@@ -194,7 +204,7 @@ class Workload(Strict):
                 _check(place, site, case.sites)
                 inherits = case.snapshots[case.sites.index(site)]
                 earlier = list(flow.steps)[: list(flow.steps).index(site)]
-                if inherits not in ("own", "in_lock", "none", *earlier):
+                if inherits not in (*WORDS, *earlier):
                     raise InputError(
                         f"{place}.{site}: inherits the snapshot of {inherits}, which is no earlier step of this flow"
                     )

@@ -9,7 +9,7 @@ import pytest
 from simlib.case.case import load_case
 from simlib.common.errors import InputError, RunError
 from simlib.estimate.experiment import ENGINES, find_example, run, timelines
-from simlib.model import simpy_model as gateway
+from simlib.model import simpy_model
 from simlib.replay.counts import EDGES, quantile
 from simlib.replay.replay import replay_strategy
 from simlib.workload.workload import load_workload
@@ -54,7 +54,7 @@ def run_of(model, case, replicate):
 
 def test_engines_that_disagree_stop_the_run(case, monkeypatch):
     def late(workload, case, traffic, in_lock):
-        history = gateway.simulate(workload, case, traffic, in_lock)
+        history = simpy_model.simulate(workload, case, traffic, in_lock)
         return replace(history, end=np.nextafter(history.end, np.inf))
 
     monkeypatch.setitem(ENGINES, "compiled", late)

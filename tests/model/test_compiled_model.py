@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from simlib.case.case import load_case
 from simlib.common.files import validated
 from simlib.common.shipped import shipped_names
-from simlib.model import compiled_model as kernel
-from simlib.model import simpy_model as gateway
+from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
 from simlib.workload.traffic import Traffic, draw
 from simlib.workload.workload import Workload, load_workload
@@ -27,8 +26,8 @@ IN_LOCK = sorted({strategy.in_lock for strategy in CASE.strategies.values()}, ke
 
 def both(workload: Workload, traffic: Traffic, in_lock: frozenset[str] = frozenset()) -> History:
     """The history, equal from both engines."""
-    compiled = kernel.simulate(workload, CASE, traffic, in_lock)
-    assert same(compiled, gateway.simulate(workload, CASE, traffic, in_lock))
+    compiled = compiled_model.simulate(workload, CASE, traffic, in_lock)
+    assert same(compiled, simpy_model.simulate(workload, CASE, traffic, in_lock))
     return compiled
 
 
@@ -69,9 +68,9 @@ def test_shipped_workloads_against_simpy(name: str, in_lock: frozenset[str]) -> 
 def test_a_gateway_alone_with_and_without_the_event_loop(in_lock: frozenset[str], monkeypatch: pytest.MonkeyPatch) -> None:
     workload = load_workload("busy-team", ["store.release=0.01"])
     traffic = draw(workload, CASE, 1, 0)
-    alone = kernel.simulate(workload, CASE, traffic, in_lock)
-    monkeypatch.setattr(kernel, "_alone", lambda *_: kernel.TIED)
-    assert same(alone, kernel.simulate(workload, CASE, traffic, in_lock))
+    alone = compiled_model.simulate(workload, CASE, traffic, in_lock)
+    monkeypatch.setattr(compiled_model, "one_gateway", lambda *_: compiled_model.TIED)
+    assert same(alone, compiled_model.simulate(workload, CASE, traffic, in_lock))
 
 
 @given(workload=workloads(), seed=SEEDS, in_lock=st.sampled_from(IN_LOCK))
@@ -142,7 +141,7 @@ def test_no_traffic_against_simpy() -> None:
 DIGEST = """
 import hashlib
 from dataclasses import astuple
-from simlib.model import compiled_model as kernel
+from simlib.model import compiled_model
 from simlib.case.case import load_case
 from simlib.replay.replay import replay_strategy
 from simlib.workload.traffic import draw
@@ -152,7 +151,7 @@ digest = hashlib.sha256()
 for name in ("multi-process", "busy-team"):
     workload = load_workload(name, ["duration=60"])
     case = load_case(workload.case)
-    history = kernel.simulate(workload, case, draw(workload, case, 1, 0), frozenset({"handler"}))
+    history = compiled_model.simulate(workload, case, draw(workload, case, 1, 0), frozenset({"handler"}))
     for column in (history.flow, history.lock, history.end, history.snapshot, history.request):
         digest.update(column.tobytes())
     for strategy in case.strategies.values():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from simlib.case.case import load_case
+from simlib.case.snapshots import previous_commits
 from simlib.common.errors import InputError
-from simlib.model.history import previous_commits
 from simlib.model.queueing_theory import ASSUMPTIONS, lindley, make_queue, stale_snapshots, violations
 from simlib.model.simpy_model import simulate
 from simlib.workload.traffic import draw
@@ -24,7 +24,7 @@ def shares_and_waits(workload: Workload, replicates: int) -> tuple[np.ndarray, n
     for replicate in range(replicates):
         history = simulate(workload, CASE, draw(workload, CASE, 7, replicate))
         rows = history.site == CASE.sites.index("handler")
-        stale.append((history.snapshot != previous_commits(history))[rows].mean())
+        stale.append((history.snapshot != previous_commits(history.session, history.ok))[rows].mean())
         wait.append((history.lock - history.queued).mean())
     return np.array(stale), np.array(wait)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simlib.case.case import Case, CaseModel, Strategy, compile_case, load_case
 from simlib.case.rules import ABSENT
 from simlib.common.files import validated
-from simlib.model import compiled_model as kernel
+from simlib.model import compiled_model
 from simlib.model.history import History, Values
 from simlib.replay.replay import KINDS, NOBODY, replay_strategy
 from simlib.workload.traffic import draw
@@ -48,7 +48,7 @@ def agree(case: Case, strategy: Strategy, history: History, context: dict[str, A
 @given(workload=workloads(), seed=SEEDS)
 @settings(max_examples=20)
 def test_every_strategy_on_any_workload_against_dictionaries(workload: Workload, seed: int) -> None:
-    history = kernel.simulate(workload, OPENCLAW, draw(workload, OPENCLAW, seed, 0))
+    history = compiled_model.simulate(workload, OPENCLAW, draw(workload, OPENCLAW, seed, 0))
     for strategy in (*OPENCLAW.strategies.values(), OPENCLAW.reference):
         agree(OPENCLAW, strategy, history)
 
