@@ -14,14 +14,16 @@ import typer
 from typer.exceptions import TyperException
 
 from simlib.cli.bench import bench
+from simlib.cli.calibrate import calibrate
 from simlib.cli.compiling import announced
-from simlib.cli.fidelity import calibrate, testbed, validate
 from simlib.cli.interleave import interleave
 from simlib.cli.lists import schema, strategies, workloads
 from simlib.cli.output import complain
 from simlib.cli.replay import replay
 from simlib.cli.report import report
 from simlib.cli.run import run
+from simlib.cli.testbed import testbed
+from simlib.cli.validate import validate
 from simlib.common.errors import SimlibError
 
 INTERRUPTED = 130

@@ -8,6 +8,7 @@ import typer
 from simlib.cli.options import CaseName, Json, Strategies
 from simlib.cli.output import complain, print_json, print_table
 from simlib.common.errors import InputError, allowed
+from simlib.common.shipped import CASE
 
 if TYPE_CHECKING:
     from simlib.search.counterexample import Counterexample
@@ -24,7 +25,7 @@ Place = Annotated[Path | None, typer.Option(help="Folder for figures, or file fo
 
 
 def interleave(
-    case: CaseName = "openclaw-70575",
+    case: CaseName = CASE,
     strategies: Strategies = [],  # noqa: B006 - typer copies it
     scopes: Scopes = [],  # noqa: B006
     stale_reads: StaleReads = 0,

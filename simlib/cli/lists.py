@@ -7,9 +7,10 @@ import typer
 
 from simlib.cli.options import CaseName, Json
 from simlib.cli.output import print_json, print_table
+from simlib.common.shipped import CASE
 
 
-def strategies(case: CaseName = "openclaw-70575", as_json: Json = False) -> None:
+def strategies(case: CaseName = CASE, as_json: Json = False) -> None:
     """List a case's strategies, with their rules under --json."""
     from simlib.case.case import load_case
 

@@ -7,11 +7,12 @@ import typer
 from simlib.cli.options import CaseName, Json, Out, Strategies
 from simlib.cli.output import print_json, print_table
 from simlib.common.errors import RunError
+from simlib.common.shipped import CASE
 
 
 def replay(
     recording: Annotated[str, typer.Argument(metavar="RECORDING", help="A name in data/recordings, or a path.")],
-    case: CaseName = "openclaw-70575",
+    case: CaseName = CASE,
     strategies: Strategies = [],  # noqa: B006
     as_json: Json = False,
     out: Out = None,

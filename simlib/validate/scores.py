@@ -161,7 +161,7 @@ class Score:
         """What it shows and does not."""
         covered = f"{self._share_inside()} of {self.figures} figures are inside their 95 % interval"
         if math.isnan(self.error):
-            return f"**{what.capitalize()}**: no agent turn, so there is no clobber rate to compare; {covered}."
+            return f"**{what.capitalize()}**: no unit of work, so there is no clobber rate to compare; {covered}."
         enough = "" if self.inside >= GOAL_COVERAGE * self.figures else f", fewer than the {percent(GOAL_COVERAGE)} aimed at"
         text = f"**{what.capitalize()}**: the predicted rates are off by {pp(self.error)} once sampling noise is taken off; "
         text += f"{covered}{enough}."
