@@ -34,10 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How often does a stale write clobber a fresh one, and does the fix end it?",
 )
-for command in (report, run, replay, interleave, calibrate, validate, testbed, bench):
+for quick in (report, run, bench, strategies, workloads, schema):  # they refuse wrong input before the engine is imported
+    app.command()(quick)
+for command in (replay, interleave, calibrate, validate, testbed):
     app.command()(announced(command))
-for listing in (strategies, workloads, schema):
-    app.command()(listing)
 
 
 @app.callback()
