@@ -139,6 +139,7 @@ class CaseModel(Sections):
     links: dict[str, str] = {}
     words: WordsModel = WordsModel()
     assumptions: list[str] = Field(default=[], description="what a model of this program leaves out; reports list them")
+    known_wrong: list[str] = Field(default=[], description="where a model of it is known to err; the validation lists them")
     baseline: str
     fields: dict[str, FieldModel]
     request: dict[str, FieldModel] = {}
@@ -244,6 +245,7 @@ class Case:
     links: Mapping[str, str]
     words: WordsModel
     assumptions: tuple[str, ...]
+    known_wrong: tuple[str, ...]
     baseline: str
     fields: tuple[str, ...]
     request: tuple[str, ...]
@@ -334,6 +336,7 @@ def compile_case(model: CaseModel, source: str) -> Case:
         links=model.links,
         words=model.words,
         assumptions=tuple(model.assumptions),
+        known_wrong=tuple(model.known_wrong),
         baseline=model.baseline,
         fields=fields,
         request=names.request,

@@ -14,14 +14,16 @@ import typer
 from typer.exceptions import TyperException
 
 from simlib.cli.bench import bench
+from simlib.cli.calibrate import calibrate
 from simlib.cli.compiling import announced
-from simlib.cli.fidelity import calibrate, testbed, validate
 from simlib.cli.interleave import interleave
 from simlib.cli.lists import schema, strategies, workloads
 from simlib.cli.output import complain
 from simlib.cli.replay import replay
 from simlib.cli.report import report
 from simlib.cli.run import run
+from simlib.cli.testbed import testbed
+from simlib.cli.validate import validate
 from simlib.common.errors import SimlibError
 
 app = typer.Typer(
@@ -30,10 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How often does a stale write clobber a fresh one, and does the fix end it?",
 )
-for command in (report, run, replay, interleave, calibrate, validate, testbed, bench):
+for quick in (report, run, bench, strategies, workloads, schema):  # they refuse wrong input before the engine is imported
+    app.command()(quick)
+for command in (replay, interleave, calibrate, validate, testbed):
     app.command()(announced(command))
-for listing in (strategies, workloads, schema):
-    app.command()(listing)
 
 
 @app.callback()

@@ -2,14 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simlib.cli.compiling import try_engine
+from simlib.cli.compiling import announcing, try_engine
+from simlib.cli.inputs import load_inputs
 from simlib.cli.options import CaseName, Engine, Overrides, Replicates, Seed, Strategies, Workloads
 from simlib.cli.output import complain
 from simlib.common.errors import InputError, RunError, SimlibError
+
+if TYPE_CHECKING:
+    from simlib.case.case import Case
 
 
 def report(
@@ -26,9 +30,6 @@ def report(
     out: Annotated[Path | None, typer.Option(help="File, or folder if there are several workloads; else reports/.")] = None,
 ) -> None:
     """Write a fix-impact report for each workload: one self-contained HTML file."""
-    from simlib.report.fix_impact import check_input, fitting_recording
-    from simlib.report.notebook import find_notebook, make_report
-
     pages = _pages(workloads, out)
     failures: list[SimlibError] = []
     for workload, page in zip(workloads, pages, strict=True):
@@ -44,13 +45,9 @@ def report(
             "engine": engine,
         }
         try:
-            _, compiled, _ = check_input(**parameters)
-            if recording is None:
-                parameters["recording"] = fitting_recording(compiled)
-            try_engine()
-            make_report(
-                find_notebook("fix_impact"), parameters, page, f"simlib: fix impact, {name}", progress=sys.stderr.isatty()
-            )
+            _, compiled = load_inputs(workload, case, overrides, strategies)
+            with announcing():
+                _make(parameters, compiled, page, f"simlib: fix impact, {name}", choose=recording is None)
         except SimlibError as error:
             if len(workloads) == 1:
                 raise
@@ -60,6 +57,18 @@ def report(
             print(page)
     if failures:
         raise RunError(f"{len(failures)} of {len(workloads)} reports failed; the others are written")
+
+
+def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choose: bool) -> None:
+    """Check the rest of the input and execute the notebook; `choose`: the recording that fits the case."""
+    from simlib.report.fix_impact import check_input, fitting_recording
+    from simlib.report.notebook import find_notebook, make_report
+
+    check_input(**parameters)
+    if choose:
+        parameters["recording"] = fitting_recording(case)
+    try_engine()
+    make_report(find_notebook("fix_impact"), parameters, page, title, progress=sys.stderr.isatty())
 
 
 def _pages(workloads: list[str], out: Path | None) -> list[Path]:

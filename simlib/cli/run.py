@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from simlib.cli.compiling import announcing
+from simlib.cli.inputs import load_inputs
 from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload
 from simlib.cli.output import print_json, print_table, progress_bar
 
@@ -21,14 +23,11 @@ def run(
     out: Out = None,
 ) -> None:
     """Simulate a workload and estimate every strategy's clobber rate."""
-    from simlib.case.case import load_case
+    model, compiled = load_inputs(workload, case, overrides, strategies)
     from simlib.estimate.experiment import run as run_experiment
     from simlib.estimate.wording import milliseconds, rate_text
-    from simlib.workload.workload import load_workload
 
-    model = load_workload(workload, overrides)
-    compiled = load_case(case or model.case)
-    with progress_bar("replicates", replicates or model.replicates) as step:
+    with announcing(), progress_bar("replicates", replicates or model.replicates) as step:
         result = run_experiment(
             model, compiled, strategies, seed=seed, replicates=replicates, engine=engine, jobs=jobs, progress=step
         )

@@ -1,4 +1,4 @@
-"""An experiment's result: every estimate, and the JSON."""
+"""An experiment's result: every estimate, the frame, and the JSON made from it."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from simlib.case.case import Case, Noticed
 from simlib.common.arrays import Ints
-from simlib.estimate.intervals import Difference, Interval, Mean, Rate
+from simlib.estimate.intervals import Difference, Mean, Rate
 from simlib.estimate.totals import Records, Totals
 from simlib.replay.counts import count_json, quantile
 from simlib.workload.workload import Workload
@@ -159,8 +160,52 @@ class Result:
         timelines = {self.case.strategy(name).in_lock: name for name in self.strategies}
         return sum(int(self.numbers(name)["ended"].sum()) for name in timelines.values())
 
+    def to_frame(self) -> pd.DataFrame:
+        """A row per strategy, in the order asked for; numbers as they are, NaN where there is none.
+
+        Columns: `strategy`; `units`, `clobbered_units` (counts); of each estimate X of `clobber_rate` (counted),
+        `conditional_clobber_rate`, `best_rate`, `lost_write_rate`, `difference_from_baseline`, `racing_clobber_rate` and
+        `noticed.NAME` its X, `X_low` and `X_high` (shares, 95 %); `variance_ratio`; `clobbered_units_per_day`; `racing` and
+        `not_racing` (clobbered fields); `wait_*_s` and `hold_*_s` (seconds: mean, p50, p95, p99), `utilisation` of the lock
+        and `timeouts`. `attrs` has the workload, the case, the seed, the replicates and the baseline.
+        """
+        frame = pd.DataFrame([self._row(name) for name in self.strategies])
+        frame.attrs = {
+            "workload": self.workload.workload,
+            "case": self.case.name,
+            "seed": self.seed,
+            "replicates": self.replicates,
+            "baseline": self.baseline,
+        }
+        return frame
+
+    def _row(self, name: str) -> dict[str, Any]:
+        difference, counted = self.difference(name), self.clobber_rate(name)
+        plain, racing = self.by_race(name)
+        estimates: dict[str, Mean | Difference | None] = {
+            "clobber_rate": counted,
+            "conditional_clobber_rate": self.conditional.get(name),
+            "best_rate": self.best_rate(name),
+            "lost_write_rate": self.lost_write_rate(name),
+            "difference_from_baseline": difference,
+            "racing_clobber_rate": self.racing_rate(name),
+            **{f"noticed.{noticed.name}": self.noticed_rate(name, noticed) for noticed in self.case.noticed},
+        }
+        return (
+            {"strategy": name, "units": int(counted.exposures.sum()), "clobbered_units": int(counted.totals.sum())}
+            | {key: value for what, estimate in estimates.items() for key, value in estimate_columns(what, estimate).items()}
+            | {
+                "variance_ratio": difference.variance_ratio if difference else math.nan,
+                "clobbered_units_per_day": self.clobbered_units_per_day(name),
+                "racing": racing,
+                "not_racing": plain,
+            }
+            | {key + "_s" * key.startswith(("wait", "hold")): value for key, value in self.price(name).items()}
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """The result as `simlib run --json` prints it; a number that there is not is null."""
+        """The result as `simlib run --json` prints it, made from its frame; a number that there is not is null."""
+        rows: dict[str, Any] = {row["strategy"]: row for row in self.to_frame().to_dict("records")}
         return {
             "workload": self.workload.workload,
             "case": self.case.name,
@@ -170,33 +215,45 @@ class Result:
             "replicates": self.replicates,
             "transactions": self.transactions,
             "baseline": self.baseline,
-            "strategies": {name: self._strategy_json(name) for name in self.strategies},
-            "cost": {name: {key: _number(value) for key, value in self.price(name).items()} for name in self.strategies},
+            "strategies": {name: self._strategy_json(name, row) for name, row in rows.items()},
+            "cost": {name: {key.removesuffix("_s"): _number(row[key]) for key in _PRICE} for name, row in rows.items()},
         }
 
-    def _strategy_json(self, name: str) -> dict[str, Any]:
-        difference = self.difference(name)
-        plain, racing = self.by_race(name)
+    def _strategy_json(self, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        differs = name != self.baseline
         return {
-            "clobber_rate": estimate_json(self.clobber_rate(name)),
-            "conditional_clobber_rate": estimate_json(self.conditional[name]) if name in self.conditional else None,
-            "lost_write_rate": estimate_json(self.lost_write_rate(name)),
-            "difference_from_baseline": estimate_json(difference) if difference else None,
-            "variance_ratio": _number(difference.variance_ratio) if difference else None,
-            "racing_clobber_rate": estimate_json(self.racing_rate(name)),
-            "noticed": {noticed.name: estimate_json(self.noticed_rate(name, noticed)) for noticed in self.case.noticed},
-            "clobbered_turns_per_day": self.clobbered_units_per_day(name),
+            "clobber_rate": _estimate(row, "clobber_rate"),
+            "conditional_clobber_rate": _estimate(row, "conditional_clobber_rate") if name in self.conditional else None,
+            "lost_write_rate": _estimate(row, "lost_write_rate"),
+            "difference_from_baseline": _estimate(row, "difference_from_baseline") if differs else None,
+            "variance_ratio": _number(row["variance_ratio"]),
+            "racing_clobber_rate": _estimate(row, "racing_clobber_rate"),
+            "noticed": {noticed.name: _estimate(row, f"noticed.{noticed.name}") for noticed in self.case.noticed},
+            "clobbered_turns_per_day": row["clobbered_units_per_day"],
             "by_field": count_json(self.case, self.by_field(name)),
             "by_site": {site: int(count) for site, count in zip(self.case.sites, self.by_site(name), strict=True)},
-            "racing": racing,
-            "not_racing": plain,
+            "racing": row["racing"],
+            "not_racing": row["not_racing"],
         }
 
 
-def estimate_json(estimate: Mean | Difference) -> dict[str, float | None]:
-    """An estimate with its 95 % interval."""
-    interval = estimate.interval() or Interval(math.nan, math.nan)
-    return {"estimate": _number(estimate.estimate), "low": _number(interval.low), "high": _number(interval.high)}
+_PRICE = (
+    *(f"{what}_{which}_s" for what in ("wait", "hold") for which in ("mean", "p50", "p95", "p99")),
+    "utilisation",
+    "timeouts",
+)
+"""The columns of the price, in the order of the JSON."""
+
+
+def estimate_columns(name: str, estimate: Mean | Difference | None) -> dict[str, float]:
+    """An estimate and its 95 % interval as the columns NAME, NAME_low and NAME_high; NaN where there is none."""
+    low, high = (estimate and estimate.interval()) or (math.nan, math.nan)
+    return {name: estimate.estimate if estimate else math.nan, f"{name}_low": low, f"{name}_high": high}
+
+
+def _estimate(row: Mapping[str, Any], name: str) -> dict[str, float | None]:
+    """The three columns of an estimate, as JSON."""
+    return {"estimate": _number(row[name]), "low": _number(row[f"{name}_low"]), "high": _number(row[f"{name}_high"])}
 
 
 def _number(value: float) -> float | None:

@@ -8,13 +8,18 @@ from simlib.estimate.intervals import Difference, Mean
 
 def rate_text(rate: Mean | Difference) -> str:
     """An estimate with its interval, or with the bound where nothing was seen."""
-    shown = points if isinstance(rate, Difference) else percent
-    interval = rate.interval()
-    if interval is None:
-        return shown(rate.estimate)
-    if not isinstance(rate, Difference) and rate.estimate == 0:
-        return f"0 (at most {percent(interval.high)})"
-    return f"{shown(rate.estimate)} ({span(interval.low, interval.high, shown)})"
+    low, high = rate.interval() or (math.nan, math.nan)
+    return interval_text(rate.estimate, low, high, points if isinstance(rate, Difference) else percent)
+
+
+def interval_text(estimate: float, low: float, high: float, form: Callable[[float], str] | None = None) -> str:
+    """The same of three numbers: shares, unless another form is given; low and high are NaN where there is no interval."""
+    form = form or percent
+    if math.isnan(low):
+        return form(estimate)
+    if form is percent and estimate == 0:
+        return f"0 (at most {percent(high)})"
+    return f"{form(estimate)} ({span(low, high, form)})"
 
 
 def percent(share: float) -> str:

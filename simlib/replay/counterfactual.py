@@ -1,8 +1,11 @@
 """What each strategy would have done on a recorded timeline."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import pandas as pd
 
 from simlib.case.case import Case
 from simlib.common.arrays import Ints
@@ -31,6 +34,22 @@ class Counterfactual:
     writes: int
     lost: Mapping[str, int]
 
+    def to_frame(self) -> pd.DataFrame:
+        """A row per strategy: counts, and `strategy`, `recorded` (the build ran it), `clobber_rate` (a share)."""
+        return pd.DataFrame(
+            {
+                "strategy": name,
+                "recorded": name == self.recording.rule,
+                "units": self.units,
+                "clobbered_units": count,
+                "clobber_rate": count / self.units if self.units else math.nan,
+                "clobbered_fields": int(self.fields[name].sum()),
+                "writes": self.writes,
+                "lost_writes": self.lost[name],
+            }
+            for name, count in self.clobbered.items()
+        )
+
     def to_json(self, case: Case) -> dict[str, Any]:
         """As `simlib replay --json` prints it."""
         return {
@@ -45,11 +64,11 @@ class Counterfactual:
             "exact": self.check.exact,
             "mismatches": list(self.check.mismatches),
             "counterfactual": {
-                name: {
-                    "clobber_rate": self.clobbered[name] / self.units if self.units else None,
-                    "by_field": count_json(case, self.fields[name]),
+                row["strategy"]: {
+                    "clobber_rate": row["clobber_rate"] if self.units else None,
+                    "by_field": count_json(case, self.fields[row["strategy"]]),
                 }
-                for name in self.clobbered
+                for row in self.to_frame().to_dict("records")
             },
         }
 

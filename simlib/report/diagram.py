@@ -4,17 +4,19 @@ Time runs downwards, one row an event and not to scale; the store's lane shows t
 """
 
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from simlib.case.case import Case
 from simlib.case.snapshots import readers, sources
 from simlib.estimate.wording import seconds
 from simlib.model.history import History
 from simlib.replay.replay import KINDS, Outcomes
-from simlib.report.html import ACCENT, FAINT, INK, SOFT, Figure, canvas, to_svg
+from simlib.report.html import ACCENT, FAINT, INK, SOFT, Columns, Figure, draw
 
 CULPRIT, STORE, OTHER = 0.0, 1.0, 2.0
 MOST_COMMITS = 4
@@ -125,31 +127,37 @@ def tell(case: Case, outcomes: Outcomes, number: int) -> Story:
 def sequence(case: Case, outcomes: Outcomes, number: int) -> Figure:
     """The clobber as a figure; arguments as of `tell`."""
     story = tell(case, outcomes, number)
-    with canvas(8, 1.3 + 0.42 * len(story.events)) as figure:
+    started = story.events[0].time
+
+    def drawing(figure: Canvas) -> None:
         axes = figure.subplots()
         _lanes(axes, story)
         for position, event in enumerate(story.events):
             _event(axes, position + 1, event)
-            after = f"+{seconds(event.time - story.events[0].time)}" if position else f"t = {seconds(event.time)}"
+            after = f"+{seconds(event.time - started)}" if position else f"t = {seconds(event.time)}"
             axes.text(-0.62, position + 1, after, va="center", fontsize=8, color=SOFT)
             held = position + 1 < len(story.events)
             _value(axes, position + 1, event, until=position + 2 if held else position + 1.7)
         _frame(axes, len(story.events))
-        svg = to_svg(figure)
-    started = story.events[0].time
-    table = pd.DataFrame(
-        [
-            (
-                seconds(event.time - started) if position else "0",
-                story.other if event.lane == OTHER else story.culprit,
-                event.text,
-                event.value,
-            )
-            for position, event in enumerate(story.events)
-        ],
-        columns=["after", "who", "what", f"{story.field} in the store then"],
+
+    frame = pd.DataFrame(
+        {
+            "after_s": event.time - started,
+            "who": story.other if event.lane == OTHER else story.culprit,
+            "what": event.text,
+            "value": event.value,
+            "first": not position,
+        }
+        for position, event in enumerate(story.events)
     )
-    return Figure(svg, story.finding, f"Sequence diagram of a clobber with {outcomes.strategy}. {story.finding}", table)
+    columns: Columns = {
+        "after": lambda row: "0" if row["first"] else seconds(row["after_s"]),
+        "who": itemgetter("who"),
+        "what": itemgetter("what"),
+        f"{story.field} in the store then": itemgetter("value"),
+    }
+    alt = f"Sequence diagram of a clobber with {outcomes.strategy}. {story.finding}"
+    return draw(frame, columns, (8, 1.3 + 0.42 * len(story.events)), drawing, finding=story.finding, alt=alt)
 
 
 def _changes(outcomes: Outcomes, row: int, field: int, snapshot: int) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ import yaml
 
 from simlib.case.case import Case, Noticed, load_case
 from simlib.common.errors import InputError, allowed
+from simlib.common.shipped import RECORDING
 from simlib.estimate.experiment import ENGINES, FEW, find_example, run
 from simlib.estimate.result import Result
 from simlib.estimate.wording import milliseconds, percent, rate_text, seconds
@@ -24,20 +25,15 @@ from simlib.replay.replay import KIND_MEANINGS, KINDS, Outcomes
 from simlib.report import charts
 from simlib.report.diagram import sequence
 from simlib.report.html import Figure, Html, bullets, coded, marked, paragraphs, table_html, two_lines
+from simlib.report.price_chart import price
 from simlib.report.verdict import verdict, why
 from simlib.search.counterexample import judge
 from simlib.search.prove import Proofs, prove
 from simlib.workload.workload import Workload, load_workload
 
-DEFAULT_RECORDING = "store-2026.4.22-after-19328-long"
-"""What a report shows beside the simulation, unless it is told otherwise."""
-
 ASSUMPTIONS = (
     "A transaction reads, prepares, queues, takes the lock, holds it, commits. The lock is per store file and first come, "
     "first served within a process; across processes it is a polled lock file.",
-    "The event loop of a gateway is not modelled: its own computing delays nothing else. Windows are a little too narrow.",
-    "Runs of one session may overlap. Upstream holds a second run of a session back; then the two do not write over each "
-    "other, and clobbers between runs are overstated here.",
     "The rates and the mix are the workload's; times are independent of each other and of the load. The workload file says "
     "what was measured and what was chosen.",
     "A strategy changes when the lock is held (its `in_lock` sites), and nothing else about the traffic: nobody sends a "
@@ -174,11 +170,13 @@ class Impact:
 
     def price(self) -> Figure:
         """Lock wait and hold."""
-        return charts.price(self.result)
+        return price(self.result)
 
     def recorded(self) -> Figure | Html:
         """The counterfactual on the recording."""
-        return charts.counterfactual(self.counter) if self.counter else paragraphs("No recording was asked for.")
+        return (
+            charts.counterfactual(self.counter, self.case.words) if self.counter else paragraphs("No recording was asked for.")
+        )
 
     def recorded_scope(self) -> Html:
         """What the recording can speak of, and what it cannot."""
@@ -191,7 +189,8 @@ class Impact:
         text = f"The recording has the write sites {there}, and looks at {coded(recording.fields)}."
         text += f" It has no {missing}: a zero here says nothing of those." if missing else ""
         return paragraphs(
-            text + " It is one timeline, so there are no intervals; the bound of a zero takes turns as independent."
+            text + " It is one timeline, so there are no intervals; the bound of a zero takes "
+            f"{self.case.words.units} as independent."
         )
 
     def rules(self) -> Html:
@@ -226,7 +225,8 @@ class Impact:
             "Strategies that compute in the same place are judged on the very same timelines; the others on timelines with the "
             f"same draws. Differences are paired by replicate{self._paired_gain()}.",
             "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is "
-            "given the 95 % upper bound of that many turns, divided by the clustering that the baseline shows (1 if none).",
+            f"given the 95 % upper bound of that many {self.case.words.units}, "
+            "divided by the clustering that the baseline shows (1 if none).",
             *self._conditional(),
             f"simlib {version('simlib')}, Python {platform.python_version()}, "
             f"simpy {version('simpy')}, numpy {version('numpy')}.",
@@ -235,7 +235,7 @@ class Impact:
             bullets(facts).text
             + f"<pre>{self._command()}</pre>"
             + "<p>Assumptions:</p>"
-            + bullets(ASSUMPTIONS).text
+            + bullets([*ASSUMPTIONS, *self.case.assumptions]).text
             + f"<details><summary>The workload</summary><pre>{_escaped_yaml(model)}</pre></details>"
         )
 
@@ -250,9 +250,10 @@ class Impact:
             return []
         gain = f" The variance is smaller than that of counting: {', '.join(gains)}." if gains else ""
         return [
-            f"Fewer than {FEW} clobbered turns were seen with {coded([*self.result.conditional])}. Their rates are by "
-            "conditional Monte Carlo: the probability that a flow which commits during a turn is of the turn's session stands "
-            f"in the place of 0 or 1. That is unbiased.{gain}"
+            f"Fewer than {FEW} clobbered {self.case.words.units} were seen with "
+            f"{coded([*self.result.conditional])}. Their rates are by "
+            f"conditional Monte Carlo: the probability that a flow which commits during one "
+            f"{self.case.words.unit} is of the same record stands in the place of 0 or 1. That is unbiased.{gain}"
         ]
 
     def _paired_gain(self) -> str:
@@ -376,7 +377,7 @@ def _escaped_yaml(model: Workload) -> str:
 def fitting_recording(case: Case) -> str:
     """The recording that a report shows unless it is told otherwise; empty if the case has other names than the recording."""
     try:
-        read_recording(find_recording(DEFAULT_RECORDING), case)
+        read_recording(find_recording(RECORDING), case)
     except InputError:
         return ""
-    return DEFAULT_RECORDING
+    return RECORDING

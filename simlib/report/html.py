@@ -7,9 +7,10 @@ a browser runs no script and makes no request.
 import base64
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -46,7 +47,11 @@ _STYLE: Any = {
 }
 
 
-@dataclass(frozen=True)
+Columns = Mapping[str, Callable[[Mapping[str, Any]], str]]
+"""What a table shows of a frame: heading -> the text of a cell, given the row (column name -> number)."""
+
+
+@dataclass(frozen=True, repr=False)
 class Html:
     """A piece of a page, already escaped; notebooks display it."""
 
@@ -55,22 +60,40 @@ class Html:
     def _repr_html_(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:
+        return f"<Html: {len(self.text):,} characters>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Figure:
     """A picture with what a reader needs who does not see it, or does not believe it.
 
     Attributes:
-        svg: the picture.
+        frame: the numbers behind it, as they are; a row a mark or a bar.
+        drawn: the Matplotlib figure.
         caption: its finding, in a sentence.
         alt: what it shows, for who cannot see it.
-        table: the numbers behind it.
+        columns: what the table under it shows of the frame, and how.
     """
 
-    svg: bytes
+    frame: pd.DataFrame
+    drawn: Canvas
     caption: str
     alt: str
-    table: pd.DataFrame
+    columns: Columns
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The picture, made when it is first asked for."""
+        return to_svg(self.drawn)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The numbers as people read them."""
+        return formatted(self.frame, self.columns)
+
+    def __repr__(self) -> str:
+        return f"<Figure: {self.caption}, {len(self.frame)} rows>"
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.svg).decode("ascii")
@@ -79,6 +102,27 @@ class Figure:
             f"<figcaption>{escape(self.caption)}</figcaption>"
             f"<details><summary>The numbers</summary>{table_html(self.table)}</details></figure>"
         )
+
+
+def draw(
+    frame: pd.DataFrame,
+    columns: Columns,
+    size: tuple[float, float],
+    drawing: Callable[[Canvas], None],
+    *,
+    finding: str,
+    alt: str,
+) -> Figure:
+    """The one way to a figure: numbers, how a table shows them, inches, and the function that draws on the canvas."""
+    with canvas(*size) as drawn:
+        drawing(drawn)
+    return Figure(frame, drawn, finding, alt, columns)
+
+
+def formatted(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """The frame as texts, a column for each heading."""
+    rows: list[Any] = frame.to_dict("records")
+    return pd.DataFrame({heading: [form(row) for row in rows] for heading, form in columns.items()}, columns=[*columns])
 
 
 @contextmanager

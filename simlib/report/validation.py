@@ -12,7 +12,7 @@ import pandas as pd
 from simlib.calibrate.source import find_source, kind_of
 from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError
-from simlib.common.shipped import DATA
+from simlib.common.shipped import CASE, DATA
 from simlib.estimate.wording import milliseconds
 from simlib.model.queueing_theory import ASSUMPTIONS
 from simlib.replay.recording import shipped_recordings
@@ -28,8 +28,6 @@ from simlib.validate.scores import Condition, Score
 from simlib.validate.validate import read_observed
 
 KNOWN_WRONG = (
-    "**The event loop is not modelled.** Requests that arrive while it is blocked start together, and what computes delays all "
-    "else. The blocks of the source that predictions here are made of hold that; a workload run by itself does not.",
     "**Slow spells come together** (garbage collection, the disk): holds follow each other and requests pile up behind them. A "
     "workload draws its times independently. Its clobber rates and its long waits are then too low, by what the grid shows.",
     "**A host that changes speed.** The pieces take turns, so both halves have seen the same host. Who predicts another day "
@@ -37,8 +35,7 @@ KNOWN_WRONG = (
     "**Two processes** poll the lock file, so the wait has a gap between the shortest waits and the poll's pause. A quantile "
     "at the edge of that gap is predicted on the one side and observed on the other.",
     "**Strategies that compute in the lock** change the timing, and a recording of another strategy cannot judge them. They "
-    "are left out of the store figures; `in-mutator` and `all-sites` are judged by the gateway races.",
-    "**Runs that write back** (`run_start`, `run_end`) are in the gateway races, one at a time, and in no store recording.",
+    "are left out of the store figures; only races of real programs that ship them can judge them.",
 )
 
 
@@ -215,7 +212,7 @@ class Fidelity:
             }
             for store in self.stores
         ]
-        return Html(bullets(KNOWN_WRONG).text + table_html(pd.DataFrame(rows)))
+        return Html(bullets([*self.case.known_wrong, *KNOWN_WRONG]).text + table_html(pd.DataFrame(rows)))
 
     def assumptions(self) -> Html:
         """What each assumption does to the answer, for the longest recording."""
@@ -249,7 +246,7 @@ def study(
     sources: Sequence[str] = (),
     *,
     testbed: Sequence[str] = (),
-    case: str = "openclaw-70575",
+    case: str = CASE,
     replicates: int = REPLICATES,
     seed: int = 1,
 ) -> Fidelity:

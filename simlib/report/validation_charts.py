@@ -1,15 +1,17 @@
 """The figures of the validation report: predictions in, a `Figure` with caption, alt text and table out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from simlib.estimate.wording import milliseconds, percent, span
-from simlib.report.charts import ROW
-from simlib.report.html import ACCENT, FAINT, INK, Figure, canvas, to_svg
-from simlib.validate.scores import Condition, Validation
+from simlib.report.charts import ROW, whole
+from simlib.report.html import ACCENT, FAINT, INK, Columns, Figure, canvas, formatted
+from simlib.validate.scores import Condition, Validation, conditions_frame
 
 TOLERANCE = 0.2
 """How far off a predicted median wait may be, as a share of what was observed."""
@@ -32,11 +34,10 @@ def diagonal(conditions: Sequence[Condition]) -> Figure:
         axes.set(xlabel="observed clobber rate, %", ylabel="predicted, with 95 % interval, %", xlim=(0, top), ylim=(0, top))
         if conditions:
             axes.legend(frameon=False, loc="upper left")
-        svg = to_svg(figure)
     inside = sum(condition.inside for condition in conditions)
     finding = f"{inside} of {len(conditions)} observed clobber rates are inside the 95 % interval of their prediction."
     alt = f"Dots of predicted over observed clobber rates, with bars for the intervals, along a diagonal. {finding}"
-    return Figure(svg, finding, alt, condition_table(conditions))
+    return Figure(conditions_frame(conditions), figure, finding, alt, CONDITION)
 
 
 def driven(conditions: Sequence[Condition]) -> Figure:
@@ -49,7 +50,6 @@ def driven(conditions: Sequence[Condition]) -> Figure:
         axes.scatter(observed, modelled, s=20, color=INK, zorder=2)
         axes.plot([0, top], [0, top], color=FAINT, linewidth=0.8, zorder=0)
         axes.set(xlabel="observed clobber rate, %", ylabel="model, same arrivals and times, %", xlim=(0, top), ylim=(0, top))
-        svg = to_svg(figure)
     error = Validation(tuple(rows)).driven_rmse
     bias = float((modelled - observed).mean()) if rows else float("nan")
     finding = (
@@ -58,31 +58,20 @@ def driven(conditions: Sequence[Condition]) -> Figure:
         if rows
         else "No store recording was given."
     )
-    table = pd.DataFrame(
-        [(row.source, row.rule, percent(row.observed), percent(row.driven or 0.0), f"{row.n:,}") for row in rows],
-        columns=["source", "strategy", "observed", "model", "turns"],
-    )
-    return Figure(svg, finding, f"Dots of modelled over observed clobber rates, along a diagonal. {finding}", table)
+    columns: Columns = {
+        "source": itemgetter("source"),
+        "strategy": itemgetter("rule"),
+        "observed": lambda row: percent(row["observed"]),
+        "model": lambda row: percent(row["driven"]),
+        "units of work": whole("n"),
+    }
+    alt = f"Dots of modelled over observed clobber rates, along a diagonal. {finding}"
+    return Figure(conditions_frame(rows), figure, finding, alt, columns)
 
 
 def condition_table(conditions: Sequence[Condition]) -> pd.DataFrame:
     """The conditions as people read them, whatever their unit."""
-    return pd.DataFrame(
-        [
-            (
-                row.source,
-                row.rule,
-                row.figure,
-                _shown(row, row.observed),
-                _shown(row, row.predicted),
-                span(row.low, row.high, lambda value, row=row: _shown(row, value)),  # type: ignore[misc]
-                "yes" if row.inside else "no",
-                f"{row.n:,}",
-            )
-            for row in conditions
-        ],
-        columns=["source", "strategy", "figure", "observed", "predicted", "95 % interval", "inside", "of"],
-    )
+    return formatted(conditions_frame(conditions), CONDITION)
 
 
 def races(sources: Sequence[tuple[str, Sequence[Condition]]]) -> Figure:
@@ -101,7 +90,6 @@ def races(sources: Sequence[tuple[str, Sequence[Condition]]]) -> Figure:
             axes.set_visible(False)
         if sources:
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
-        svg = to_svg(figure)
     everything = [row for _, conditions in sources for row in conditions]
     idle = sum(len(rows) for _, conditions in sources for rows in _by_field(conditions).values() if not _lost(rows))
     sizes = [row.n for row in everything] or [0]
@@ -111,7 +99,7 @@ def races(sources: Sequence[tuple[str, Sequence[Condition]]]) -> Figure:
         "that only a gross error would show."
     )
     alt = f"Panels of the share of lost patches by range of the offset, with bars for predicted intervals. {finding}"
-    return Figure(svg, finding, alt, condition_table(everything))
+    return Figure(conditions_frame(everything), figure, finding, alt, CONDITION)
 
 
 def _race_panel(axes: Axes, conditions: Sequence[Condition]) -> None:
@@ -153,11 +141,11 @@ def medians(waits: Sequence[Condition]) -> Figure:
         axes.set_ylim(max(1, len(waits)) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.set_xlabel("median wait for the lock, ms: observed (dot), predicted (line), 95 % interval (bar)")
-        svg = to_svg(figure)
     near = sum(off(row) <= TOLERANCE for row in waits)
     finding = f"{near} of {len(waits)} predicted median waits are within {100 * TOLERANCE:.0f} % of the observed ones."
-    table = condition_table(waits).assign(off=[f"{100 * off(row):.0f} %" for row in waits])
-    return Figure(svg, finding, f"Dots of observed median waits over predicted intervals. {finding}", table)
+    frame = conditions_frame(waits).assign(off=[off(row) for row in waits])
+    columns: Columns = {**CONDITION, "off": lambda row: f"{100 * row['off']:.0f} %"}
+    return Figure(frame, figure, finding, f"Dots of observed median waits over predicted intervals. {finding}", columns)
 
 
 def off(row: Condition) -> float:
@@ -170,7 +158,20 @@ def _columns(rows: Sequence[Condition]) -> np.ndarray:
     return np.array([[row.observed, row.predicted, row.low, row.high] for row in rows]).T
 
 
-def _shown(row: Condition, value: float) -> str:
-    if not row.figure.startswith("lock_wait"):
+def _shown(row: Mapping[str, Any], value: float) -> str:
+    if not row["figure"].startswith("lock_wait"):
         return percent(value)
     return f"{1000 * value:.2f} ms" if value < 0.01 else milliseconds(value)
+
+
+CONDITION: Columns = {
+    "source": itemgetter("source"),
+    "strategy": itemgetter("rule"),
+    "figure": itemgetter("figure"),
+    "observed": lambda row: _shown(row, row["observed"]),
+    "predicted": lambda row: _shown(row, row["predicted"]),
+    "95 % interval": lambda row: span(row["low"], row["high"], lambda value: _shown(row, value)),
+    "inside": lambda row: "yes" if row["inside"] else "no",
+    "of": whole("n"),
+}
+"""How a table shows the frame of some conditions."""

@@ -48,20 +48,22 @@ def _on_baseline(result: Result, proofs: Proofs | None) -> str:
     name = result.baseline
     rate = result.best_rate(name)
     if not rate.exposures.any():
-        return "There was no agent turn in this run, so there is nothing to say of any strategy."
+        return f"There was no {result.case.words.unit} in this run, so there is nothing to say of any strategy."
     if rate.estimate == 0:
         return _nothing_seen(result, proofs, name)
     per_day = float(f"{result.clobbered_units_per_day(name):.2g}")
-    text = f"`{name}` clobbers at least one field in **{rate_text(rate)}** of agent turns, some {per_day:,.0f} turns a day"
+    text = (
+        f"`{name}` clobbers at least one field in **{rate_text(rate)}** of {result.case.words.units}, some {per_day:,.0f} a day"
+    )
     text += f" at this traffic{_counted(result, name)}"
     lost = result.lost_write_rate(name)
-    return f"{text}, and {rate_text(lost)} of what people and channels set is lost." if lost.exposures.any() else f"{text}."
+    return f"{text}, and {rate_text(lost)} of {result.case.words.outside} is lost." if lost.exposures.any() else f"{text}."
 
 
 def _on(result: Result, proofs: Proofs | None, name: str) -> str:
     rate, difference = result.best_rate(name), result.difference(name)
     if difference is None or not rate.exposures.any():
-        return f"`{name}`: no turns."
+        return f"`{name}`: no {result.case.words.units}."
     if rate.estimate == 0:
         return _nothing_seen(result, proofs, name)
     text = f"`{name}`: {rate_text(rate)}{_counted(result, name)}; {_compared(difference, result.baseline)}."
@@ -81,7 +83,9 @@ def _on(result: Result, proofs: Proofs | None, name: str) -> str:
 
 def _nothing_seen(result: Result, proofs: Proofs | None, name: str) -> str:
     rate = result.clobber_rate(name)
-    text = f"`{name}`: no clobber in {rate.exposures.sum():,.0f} turns {rate_text(rate).removeprefix('0 ')}."
+    text = (
+        f"`{name}`: no clobber in {rate.exposures.sum():,.0f} {result.case.words.units} {rate_text(rate).removeprefix('0 ')}."
+    )
     return f"{text} Searched exhaustively: {proofs.verdict(name)}." if proofs and name in proofs.strategies else text
 
 
@@ -90,7 +94,7 @@ def _counted(result: Result, name: str) -> str:
     if name not in result.conditional:
         return ""
     seen = int(result.clobber_rate(name).totals.sum())
-    return f" (by conditional Monte Carlo, as only {seen} such turns were seen)"
+    return f" (by conditional Monte Carlo, as only {seen} of them were seen)"
 
 
 def _compared(difference: Difference, baseline: str) -> str:
@@ -108,7 +112,7 @@ def _compared(difference: Difference, baseline: str) -> str:
 
 
 def _not_exercised(result: Result) -> str:
-    """The sites of agent turns that this workload leaves out: what it cannot speak of."""
+    """The sites of units of work that this workload leaves out: what it cannot speak of."""
     case = result.case
     used = {site for flow in result.workload.traffic.values() for site in flow.steps}
     missing = [site for site, role in zip(case.sites, case.roles, strict=True) if role == "unit" and site not in used]

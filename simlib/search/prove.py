@@ -10,7 +10,7 @@ What makes the search small, and why each loses nothing:
 
 - *A commit is one step.* Nobody else can commit while the lock is held, and a read meanwhile shows what a read just before
   the lock shows.
-- *Fields that no rule couples are checked apart*, each with its cone (`simlib.cone`): what is outside does not matter inside.
+- *Fields that no rule couples are checked apart*, each with its cone (`dependencies`): what is outside does not matter inside.
 - *Requests with one effect are one choice.* The request of a step acts on nothing but its commit.
 - *Values are interchangeable.* Rules ask whether a value is defined and whether two are equal, never which one it is. Renaming
   values in a schedule gives a schedule with the same findings, so of a state's images only the least is kept.
@@ -25,6 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+import pandas as pd
 
 from simlib.case.case import Case, Scope
 from simlib.common.errors import InputError, RunError, allowed
@@ -88,22 +90,53 @@ class Proofs:
             f"unreachable in {names} ({sum(proof.states.values()):,} states, {sum(self.schedules.values()):,} orders of steps)"
         )
 
+    def to_frame(self) -> pd.DataFrame:
+        """A row per strategy, kind, and racing or not: `reachable`, and of the shortest schedule `steps`, `site` and `field`.
+
+        `steps` is a count (0 where nothing is reachable; `site` and `field` are missing then). `attrs` has `stale_reads`.
+        """
+        rows = [
+            (
+                name,
+                racing,
+                kind,
+                one is not None,
+                len(one.steps) if one else 0,
+                one.site if one else None,
+                one.field if one else None,
+            )
+            for name, proof in self.strategies.items()
+            for racing in (True, False)
+            for kind in KINDS
+            for one in [proof.shortest(kind, racing)]
+        ]
+        columns = ["strategy", "racing", "kind", "reachable", "steps", "site", "field"]
+        frame = pd.DataFrame(rows, columns=columns)
+        frame.attrs["stale_reads"] = self.stale_reads
+        return frame
+
+    def scopes_frame(self) -> pd.DataFrame:
+        """A row per scope: `name`, `flows`, `stale_reads`, `states` visited over all strategies, `schedules` (orders)."""
+        return pd.DataFrame(
+            {
+                "name": scope.name,
+                "flows": [flow for flow, _ in scope.flows],
+                "stale_reads": self.stale_reads,
+                "states": sum(proof.states[scope.name] for proof in self.strategies.values()),
+                "schedules": self.schedules[scope.name],
+            }
+            for scope in self.scopes
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As `simlib interleave --json` prints it; races under `strategies`, what needs no concurrency under `not_racing`."""
-        return {
-            "scopes": [
-                {
-                    "name": scope.name,
-                    "flows": [flow for flow, _ in scope.flows],
-                    "stale_reads": self.stale_reads,
-                    "states": sum(proof.states[scope.name] for proof in self.strategies.values()),
-                    "schedules": self.schedules[scope.name],
-                }
-                for scope in self.scopes
-            ],
-            "strategies": {name: _kinds_json(proof, racing=True) for name, proof in self.strategies.items()},
-            "not_racing": {name: _kinds_json(proof, racing=False) for name, proof in self.strategies.items()},
-        }
+        kinds: dict[bool, dict[str, Any]] = {racing: {name: {} for name in self.strategies} for racing in (True, False)}
+        for row in self.to_frame().to_dict("records"):
+            kinds[row["racing"]][row["strategy"]][row["kind"]] = {
+                "reachable": row["reachable"],
+                **{key: row[key] if row["reachable"] else None for key in ("steps", "site", "field")},
+            }
+        return {"scopes": self.scopes_frame().to_dict("records"), "strategies": kinds[True], "not_racing": kinds[False]}
 
 
 def require_safe(proofs: Proofs, strategies: Sequence[str]) -> None:
@@ -118,19 +151,6 @@ def require_safe(proofs: Proofs, strategies: Sequence[str]) -> None:
             raise InputError(f"--require-safe {name}: not searched; {allowed(list(proofs.strategies))}")
         if not proofs.strategies[name].safe:
             raise RunError(f"strategy {name} is not safe: {proofs.verdict(name)}")
-
-
-def _kinds_json(proof: Proof, racing: bool) -> dict[str, dict[str, Any]]:
-    shortest = {kind: proof.shortest(kind, racing) for kind in KINDS}
-    return {
-        kind: {
-            "reachable": one is not None,
-            "steps": len(one.steps) if one else None,
-            "site": one.site if one else None,
-            "field": one.field if one else None,
-        }
-        for kind, one in shortest.items()
-    }
 
 
 def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = (), stale_reads: int = 0) -> Proofs:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from simlib.estimate.wording import percent
 
@@ -50,6 +51,11 @@ class Validation:
         """The headline: clobber rates, one for each source and strategy, and in gateway races the share of losses."""
         return tuple(figure for figure in self.figures if figure.figure == "clobber_rate" or figure.figure.startswith("lost."))
 
+    def to_frame(self) -> pd.DataFrame:
+        """A row per figure, as `conditions_frame`, and `headline`: whether it is one of `conditions`."""
+        headline = set(map(id, self.conditions))
+        return conditions_frame(self.figures).assign(headline=[id(figure) in headline for figure in self.figures])
+
     @property
     def rmse(self) -> float:
         """Root mean square error of the predicted rates, the observations' own sampling variance taken off.
@@ -82,17 +88,23 @@ class Validation:
         return float(np.mean([figure.inside for figure in self.figures]))
 
 
+def conditions_frame(figures: Sequence[Condition]) -> pd.DataFrame:
+    """A row per figure: the attributes of `Condition` as columns, shares and seconds; NaN for what was not tried."""
+    frame = pd.DataFrame([asdict(figure) for figure in figures], columns=[column.name for column in fields(Condition)])
+    return frame.astype({"driven": float})
+
+
 def validation_json(validation: Validation) -> dict[str, Any]:
     """The validation as JSON: `conditions` are clobber rates, `figures` all the others. What is not known is null."""
-
-    def row(condition: Condition) -> dict[str, Any]:
-        return {name: value for name, value in asdict(condition).items() if name != "variance"}
-
-    headline = set(map(id, validation.conditions))
+    frame = validation.to_frame()
+    rows = [
+        {name: None if value != value else value for name, value in row.items()}
+        for row in frame.drop(columns=["variance", "headline"]).to_dict("records")
+    ]
     summary = {name: getattr(validation, name) for name in ("rmse", "coverage", "driven_rmse")}
     return {
-        "conditions": [row(condition) for condition in validation.conditions],
-        "figures": [row(figure) for figure in validation.figures if id(figure) not in headline],
+        "conditions": [row for row, headline in zip(rows, frame["headline"], strict=True) if headline],
+        "figures": [row for row, headline in zip(rows, frame["headline"], strict=True) if not headline],
         **{name: value if np.isfinite(value) else None for name, value in summary.items()},
     }
 

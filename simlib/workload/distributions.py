@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, Tag
 from pydantic import Discriminator as ByKey
-from scipy import special
 
 from simlib.common.arrays import Floats
 from simlib.common.files import Strict
@@ -46,6 +45,8 @@ class Lognormal(Strict):
 
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
+        from scipy import special
+
         return np.asarray(self.median * np.exp(self.sigma * special.ndtri(uniform)), dtype=np.float64)
 
 
@@ -58,6 +59,8 @@ class Gamma(Strict):
 
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
+        from scipy import special
+
         return np.asarray(special.gammaincinv(self.shape, uniform) * self.mean / self.shape, dtype=np.float64)
 
 

@@ -97,7 +97,7 @@ def test_the_verdict_names_every_strategy_with_a_number(study):
     for name in study.result.strategies:
         assert name in text
     assert re.search(r"after-19328 clobbers at least one field in \d", text)
-    assert re.search(r"all-sites: no clobber in [\d,]+ turns \(at most [\d.]+ %\)", text)
+    assert re.search(r"all-sites: no clobber in [\d,]+ agent turns \(at most [\d.]+ %\)", text)
 
 
 def test_the_report_says_why_the_sketch_is_not_enough(study):
@@ -122,7 +122,9 @@ def test_a_run_without_turns_says_so():
 
 def test_a_baseline_without_clobbers_is_not_said_to_clobber():
     text = re.sub(r"<[^>]+>", "", impact.study("busy-team", replicates=2, strategies=["all-sites"]).verdict().text)
-    assert re.match(r"all-sites: no clobber in [\d,]+ turns \(at most [\d.]+ %\). Searched exhaustively: unreachable", text)
+    assert re.match(
+        r"all-sites: no clobber in [\d,]+ agent turns \(at most [\d.]+ %\). Searched exhaustively: unreachable", text
+    )
 
 
 def test_a_difference_is_only_claimed_when_its_interval_excludes_zero(study):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from simlib.estimate.wording import milliseconds, percent, points, seconds
-from simlib.report.html import Html, canvas, marked, paragraphs, table_html, to_svg, two_lines
+from simlib.report.html import Html, canvas, draw, marked, paragraphs, table_html, to_svg, two_lines
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,19 @@ def test_the_same_figure_gives_the_same_bytes():
             return to_svg(figure)
 
     assert draw() == draw()
+
+
+def test_an_output_as_plain_text_is_short_and_names_the_finding():
+    figure = draw(
+        pd.DataFrame({"wait_p99_s": [0.5, 0.25]}),
+        {"wait, p99": lambda row: f"{row['wait_p99_s']} s"},
+        (2, 1),
+        lambda drawn: drawn.subplots().plot([1, 2]),
+        finding="Waits halve",
+        alt="two points",
+    )
+    assert repr(figure) == "<Figure: Waits halve, 2 rows>"
+    assert list(figure.table["wait, p99"]) == ["0.5 s", "0.25 s"]
+    assert figure.frame["wait_p99_s"].sum() == 0.75
+    assert figure.svg.startswith(b"<?xml")
+    assert len(repr(Html("x" * 50_000))) < 40

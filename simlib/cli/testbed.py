@@ -1,0 +1,72 @@
+"""`simlib testbed`."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload
+from simlib.cli.output import print_json, print_table, progress_bar
+
+
+def testbed(
+    workload: Workload,
+    store: Annotated[str, typer.Option(help="file (JSON, lock file, cache, rename; the default) or sqlite (WAL).")] = "",
+    strategy: Annotated[str, typer.Option(metavar="NAME", help="What really writes; else the baseline.")] = "",
+    seconds: Annotated[float, typer.Option(help="Of arrivals.")] = 10.0,
+    seed: Seed = 1,
+    entry_bytes: Annotated[int, typer.Option(help="How much each entry holds besides its fields.", min=0)] = 0,
+    case: CaseName = "",
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write the history: NAME.parquet, or NAME.jsonl.gz as a recording.")
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Run 16 conditions (store, load, sessions, processes) instead; their histories are for validate --testbed.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the workload on a real store with real processes, and check that replay gives what it holds in the end."""
+    from simlib.case.case import load_case
+    from simlib.common.errors import InputError
+    from simlib.estimate.wording import milliseconds
+    from simlib.model.history import write_parquet
+    from simlib.testbed.export import write_recording
+    from simlib.testbed.grid import run_grid, standard_grid, summary
+    from simlib.testbed.run import run_testbed
+    from simlib.workload.workload import load_workload
+
+    model = load_workload(workload, overrides)
+    compiled = load_case(case or model.case)
+    if out and not out.name.endswith((".parquet", ".jsonl.gz")):
+        raise InputError(f"{out}: what form is that? allowed: NAME.parquet, NAME.jsonl.gz")
+    if grid:
+        if store or out:
+            raise InputError("--grid runs both stores and names its files; leave out --store and --out")
+        conditions = standard_grid(strategy or compiled.baseline)
+        with progress_bar("conditions", len(conditions)) as step:
+            table = run_grid(model, compiled, conditions, grid, seconds, seed, entry_bytes, step)
+        paths = [str(grid / name) for name in table["file"]]
+        print_json(paths) if as_json else print("\n".join(paths))
+        return
+    run = run_testbed(model, compiled, strategy or compiled.baseline, store or "file", seconds, seed, entry_bytes)
+    if out and out.name.endswith(".jsonl.gz"):
+        write_recording(run, out)
+    elif out:
+        write_parquet(run.history, out, run.strategy)
+    figures = summary(run)
+    if as_json:
+        print_json({name: value if math.isfinite(value) else None for name, value in figures.items()})
+        return
+    print_table(
+        [
+            {"figure": name, "value": milliseconds(value) if isinstance(value, float) else f"{value:,}"}
+            for name, value in figures.items()
+        ]
+    )
+    print("replaying the history gives every committed entry and the store's final content")

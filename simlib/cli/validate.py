@@ -1,0 +1,78 @@
+"""`simlib validate`."""
+
+import math
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simlib.cli.compiling import try_engine
+from simlib.cli.options import CaseName, Json, Seed
+from simlib.cli.output import print_json, print_table
+from simlib.common.shipped import CASE
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(metavar="SOURCE...", help="Store recordings, histories (Parquet), or races of a real program."),
+]
+
+
+def validate(
+    sources: Sources = [],  # noqa: B006 - typer copies it
+    case: CaseName = CASE,
+    replicates: Annotated[int, typer.Option(help="Of the model, for each prediction.", min=2)] = 39,
+    seed: Seed = 1,
+    report: Annotated[bool, typer.Option("--report", help="Write the validation report instead.")] = False,
+    testbed: Annotated[list[str], typer.Option(metavar="PARQUET", help="Testbed histories for the report.")] = [],  # noqa: B006
+    out: Annotated[Path | None, typer.Option(help="Where to write the report; else reports/validation.html.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict each source from a part of itself, and compare with what was observed there; none named: all shipped ones."""
+    if report:
+        _validation_report(sources, case, replicates, seed, testbed, out)
+        return
+    from simlib.case.case import load_case
+    from simlib.estimate.wording import percent
+    from simlib.report.validation import shipped_sources
+    from simlib.validate.scores import validation_json
+    from simlib.validate.validate import validate as validate_sources
+
+    validation = validate_sources(sources or shipped_sources(), load_case(case), replicates, seed)
+    if as_json:
+        print_json(validation_json(validation))
+        return
+    print_table(
+        [
+            {
+                "source": row.source,
+                "rule": row.rule,
+                "figure": row.figure,
+                "observed": percent(row.observed),
+                "predicted": percent(row.predicted),
+                "95 % interval": f"{percent(row.low)} to {percent(row.high)}",
+                "inside": "yes" if row.inside else "NO",
+                "same arrivals and times": "" if row.driven is None else percent(row.driven),
+                "of": f"{row.n:,}",
+            }
+            for row in validation.conditions
+        ]
+    )
+    if not validation.conditions:
+        print("there is no clobber rate to compare: there is no unit of work")
+        return
+    print(f"RMSE {percent(validation.rmse)} with the observations' own sampling variance taken off")
+    if math.isfinite(validation.driven_rmse):
+        print(f"RMSE {percent(validation.driven_rmse)} given the very arrivals and times that were observed, nothing taken off")
+    print(f"{percent(validation.coverage)} of {len(validation.figures)} figures inside their 95 % prediction interval")
+
+
+def _validation_report(sources: list[str], case: str, replicates: int, seed: int, testbed: list[str], out: Path | None) -> None:
+    from simlib.common.shipped import REPORTS
+    from simlib.report.notebook import find_notebook, make_report
+
+    page = out or REPORTS / "validation.html"
+    parameters = {"sources": sources, "testbed": testbed, "case": case, "replicates": replicates, "seed": seed}
+    try_engine()
+    make_report(find_notebook("validation"), parameters, page, "simlib: validation", progress=sys.stderr.isatty())
+    print(page)
