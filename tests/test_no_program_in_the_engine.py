@@ -45,8 +45,7 @@ EXCEPTIONS = {
     ("case/case.py", "turn"): "the older spelling of the role `unit` in case files, which is still read",
     ("model/compiled_model.py", "turn"): "English: who waits for the lock gets his turn",
     ("model/simpy_model.py", "turn"): "English: who waits for the lock gets his turn",
-    ("estimate/experiment.py", "spawn"): "how multiprocessing starts a process",
-    ("testbed/processes.py", "spawn"): "how multiprocessing starts a process",
+    ("common/workers.py", "spawn"): "how multiprocessing starts a process",
 }
 
 

@@ -142,13 +142,13 @@ def _interrupts_held() -> Iterator[None]:
         yield
         return
     noted: list[int] = []
-    handlers = {number: signal.signal(number, lambda caught, _: noted.append(caught)) for number in _HELD}
+    answers = {number: signal.signal(number, lambda caught, _: noted.append(caught)) for number in _HELD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, answer in answers.items():
+            signal.signal(number, answer)
         if noted:
             signal.raise_signal(noted[0])

@@ -83,7 +83,7 @@ def study(case: str, *, strategies: Sequence[str] = (), scopes: Sequence[str] = 
 
 
 def matrix(proofs: Proofs, racing: bool = True) -> pd.DataFrame:
-    """One row a strategy, one column a kind: `3 steps (handler, label)` or `unreachable`."""
+    """One row a strategy, one column a kind: `3 steps (SITE, FIELD)` or `unreachable`."""
     rows = []
     for name, proof in proofs.strategies.items():
         shortest = [proof.shortest(kind, racing) for kind in KINDS]

@@ -19,7 +19,7 @@ from simlib.replay.recording import shipped_recordings
 from simlib.replay.time_slices import PIECES
 from simlib.report import validation_charts as charts
 from simlib.report import validation_tables as tables
-from simlib.report.html import Figure, Html, bullets, paragraphs, table_html
+from simlib.report.html import Figure, Html, bullets, coded, paragraphs, table_html
 from simlib.report.validation_tables import SMALL_PRINT
 from simlib.validate.assumptions import CLOSE, Answer, Unmodelled, answer, theoretical, unmodelled, variants, workload_alone
 from simlib.validate.predict import QUANTILES, REPLICATES, Half, compare, halves, replicate_of
@@ -173,12 +173,14 @@ class Fidelity:
             [(races.title, *tables.edges(races.windows)) for races in self.gateway_races],
             columns=["build and run", "lost from (95 %)", "lost until (95 %)"],
         )
+        fitted, *others = self.case.sections.races.lost if self.case.sections.races else [""]
+        unseen = f"{coded(others)}: predicted without having been looked at. " if others else ""
         return Html(
             table_html(table)
             + paragraphs(
-                "Offsets from sending the agent request to sending the patch. Fitted to `label` in every other trial; "
-                "`thinkingLevel` is predicted without having been looked at. Where hardly any trial was sent near an edge, it "
-                "is hardly known. A build that loses nothing has no window."
+                f"Offsets from the request of the {self.case.words.unit} to the outside write. Fitted to `{fitted}` in every "
+                f"other trial. {unseen}Where hardly any trial was sent near an edge, it is hardly known. A build that loses "
+                "nothing has no window."
             ).text
         )
 

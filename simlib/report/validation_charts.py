@@ -15,7 +15,8 @@ from simlib.validate.scores import Condition, Validation, conditions_frame
 
 TOLERANCE = 0.2
 """How far off a predicted median wait may be, as a share of what was observed."""
-_COLOURS = {"label": INK, "thinkingLevel": ACCENT}
+_COLOURS = (INK, ACCENT)
+"""Of the fields of a race, in their order."""
 
 
 def diagonal(conditions: Sequence[Condition]) -> Figure:
@@ -106,7 +107,7 @@ def _race_panel(axes: Axes, conditions: Sequence[Condition]) -> None:
     for number, (name, rows) in enumerate(_by_field(conditions).items()):
         place = np.arange(len(rows)) + 0.12 * (2 * number - 1)
         observed, _, low, high = 100 * _columns(rows)
-        colour = _COLOURS.get(name, INK)
+        colour = _COLOURS[number % len(_COLOURS)]
         axes.vlines(place, low, high, color=colour, linewidth=5, alpha=0.3)
         axes.scatter(place, observed, s=16, color=colour, zorder=3, label=f"{name}: observed; bar: predicted interval")
         axes.set_xticks(
@@ -114,7 +115,7 @@ def _race_panel(axes: Axes, conditions: Sequence[Condition]) -> None:
         )
     axes.set_ylim(-5, 105)
     axes.set_ylabel("lost, %")
-    axes.set_xlabel("patch sent so many ms after the agent request")
+    axes.set_xlabel("outside write sent so many ms after the request")
 
 
 def _by_field(conditions: Sequence[Condition]) -> dict[str, list[Condition]]:
