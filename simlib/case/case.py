@@ -7,14 +7,13 @@ other program, is another YAML file.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, Tag, model_validator
-from pydantic import Discriminator as ByKey
 
 from simlib.case import snapshots
+from simlib.case.case_file import REFERENCE, CaseModel, EffectiveModel, RuleTable, StrategyModel, WordsModel
 from simlib.case.pairs import Pairs, pair_up
 from simlib.case.rules import (
     BANK,
@@ -31,169 +30,10 @@ from simlib.case.rules import (
     pad,
     spread_keys,
 )
-from simlib.case.sections import Known, Sections
+from simlib.case.sections import Sections
 from simlib.common.errors import InputError, allowed
-from simlib.common.files import Strict, load_yaml, validated
+from simlib.common.files import load_yaml, validated
 from simlib.common.shipped import find
-
-REFERENCE: Literal["reference"] = "reference"
-
-
-class FieldModel(Strict):
-    """A key of an entry, or of a request."""
-
-    domain: str
-    about: str = ""
-
-
-class RuleModel(Strict):
-    """A rule with a condition; a rule without one is just its value."""
-
-    value: str
-    when: Literal["always", "defined", "requested"] = "always"
-    unless: str | None = None
-
-
-def _short_rule(data: Any) -> Any:
-    return {"value": data} if isinstance(data, str) else data
-
-
-RuleTable = dict[str, Annotated[RuleModel, BeforeValidator(_short_rule)]]
-
-
-def _kind_of_site(data: Any) -> str:
-    return "rules" if isinstance(data, dict) else "word"
-
-
-SiteRules = Annotated[
-    Annotated[Literal["reference"], Tag("word")] | Annotated[RuleTable, Tag("rules")],
-    ByKey(_kind_of_site),
-]
-"""A table of rules, or the word `reference`."""
-
-
-class ConflictModel(Strict):
-    """Two values; if both are defined and differ, the request's part of the context is not used."""
-
-    entry: str
-    request: str
-
-
-class EffectiveModel(Strict):
-    """`effective(entry, request)`: its values, each from the entry and, in the gaps, from the request."""
-
-    values: dict[str, str]
-    conflict: ConflictModel
-
-
-def _older_role(data: Any) -> Any:
-    return "unit" if data == "turn" else data
-
-
-class SiteModel(Strict):
-    """A place in the program that writes an entry."""
-
-    role: Annotated[Literal["unit", "write"], BeforeValidator(_older_role)] = Field(
-        description="unit: part of a unit of work (`turn` means the same); write: carries what an outside write sets"
-    )
-    snapshot: str = Field(description="own, in_lock, none, or the site whose snapshot it inherits")
-    about: str = ""
-
-
-class StrategyModel(Strict):
-    """The rules of every write site: the thing that is compared."""
-
-    title: str
-    source: str = ""
-    about: str = ""
-    in_lock: list[str] = []
-    sites: Mapping[str, SiteRules]
-
-
-class NoticedModel(Strict):
-    """Something a person notices: after a step, fields of the entry differ from what serial writes would have left."""
-
-    title: str
-    flows: list[str]
-    after: str = Field(description="a site, or `last`: the flow's last step")
-    fields: list[str]
-    about: str = ""
-
-
-class WordsModel(Strict):
-    """What people call things in this program; reports use these words."""
-
-    record: str = Field("record", description="what the store keeps an entry of")
-    unit: str = Field("unit of work", description="what the clobber rate is a share of")
-    units: str = Field("units of work", description="more than one of them")
-    process: str = Field("process", description="what shares the store")
-    outside: str = Field("what outside writes set", description="what the sites of role `write` carry")
-
-
-class CaseModel(Sections):
-    """The whole case file."""
-
-    case: str
-    title: str
-    about: str = ""
-    links: dict[str, str] = {}
-    words: WordsModel = WordsModel()
-    assumptions: list[str] = Field(default=[], description="what a model of this program leaves out; reports list them")
-    known_wrong: list[str] = Field(default=[], description="where a model of it is known to err; the validation lists them")
-    baseline: str
-    fields: dict[str, FieldModel]
-    request: dict[str, FieldModel] = {}
-    effective: EffectiveModel = EffectiveModel(values={}, conflict=ConflictModel(entry="", request=""))
-    sites: dict[str, SiteModel]
-    reference: dict[str, RuleTable]
-    blocks: dict[str, Any] = Field(default={}, description="a place for YAML anchors; not read")
-    strategies: dict[str, StrategyModel]
-    noticed: dict[str, NoticedModel] = {}
-    flows: dict[str, list[str]] = Field(default={}, description="flows of the small scopes: the write sites in order")
-    scopes: dict[str, list[str]] = Field(default={}, description="flows on one session whose every interleaving is searched")
-
-    @model_validator(mode="after")
-    def _names_fit(self) -> "CaseModel":
-        sites, fields = list(self.sites), list(self.fields)
-        _known("baseline", [self.baseline], list(self.strategies))
-        _known("reference", self.reference, sites)
-        for name, site in self.sites.items():
-            _known(
-                f"sites.{name}.snapshot",
-                [site.snapshot],
-                [*snapshots.WORDS, *(other for other in sites if other != name)],
-            )
-        for name, strategy in self.strategies.items():
-            _known(f"strategies.{name}.sites", strategy.sites, sites)
-            _known(f"strategies.{name}.in_lock", strategy.in_lock, sites)
-            if missing := [site for site in sites if site not in strategy.sites]:
-                hint = f"say `{missing[0]}: reference` if it is correct"
-                raise ValueError(f"strategies.{name}.sites has no rules for {', '.join(missing)}; {hint}")
-        for name, noticed in self.noticed.items():
-            _known(f"noticed.{name}.after", [noticed.after], [*sites, "last"])
-            _known(f"noticed.{name}.fields", noticed.fields, fields)
-        for name, steps in self.flows.items():
-            _known(f"flows.{name}", steps, sites)
-            for position, step in enumerate(steps):
-                earlier = [*snapshots.WORDS, *steps[:position]]
-                _known(f"flows.{name}: the snapshot of {step}", [self.sites[step].snapshot], earlier)
-        for name, flows in self.scopes.items():
-            _known(f"scopes.{name}", flows, list(self.flows))
-        for reference in self.references(
-            Known(sites=sites, flows=self.flows, keys=[*self.request, *fields], strategies=list(self.strategies))
-        ):
-            _known(reference.place, [reference.name], reference.known)
-        if taken := snapshots.WORDS.keys() & set(sites):
-            raise ValueError(f"sites.{min(taken)}: `{min(taken)}` says where a snapshot comes from and cannot name a site")
-        if clash := set(self.fields) & set(self.request):
-            raise ValueError(f"request.{min(clash)} is a field already; every field is a request key too")
-        return self
-
-
-def _known(place: str, names: Any, known: list[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise ValueError(f"{place}: '{name}' is not known; {allowed(known)}")
 
 
 @dataclass(frozen=True)

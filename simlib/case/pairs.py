@@ -1,20 +1,19 @@
 """A strategy's rules beside the reference's, field by field, in the form in which `replay` runs them.
 
-What a rule means is said by `rules.evaluate`. Here the delivery context is written out, so that a rule is one chain of plain
-sources, and two questions are answered once that replay would have to ask for every transaction: which stale fields a rule
-looks at, and whether it is *faithful*, that is, writes what the reference writes whenever the snapshot is up to date.
+What a rule means is said by `evaluator.evaluate`. Here the delivery context is written out, so that a rule is one chain of
+plain sources, and two questions are answered once that replay would have to ask for every transaction: which stale fields a
+rule looks at, and whether it is *faithful*, that is, writes what the reference writes whenever the snapshot is up to date.
 """
 
 import functools
 import itertools
 import operator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simlib.case.rules import (
-    ABSENT,
     BANK,
     DEFINED,
     EFFECTIVE_FRESH,
@@ -26,13 +25,11 @@ from simlib.case.rules import (
     REQUEST,
     REQUESTED,
     STALE,
-    UNDEFINED,
     Context,
     Program,
     pad,
 )
 from simlib.common.arrays import Ints
-from simlib.common.compilation import compiled, inlined
 
 STRATEGY, REFERENCE = 0, 1
 NO_RULE = -1
@@ -206,75 +203,3 @@ def _table(rows: list[list[tuple[int, ...]]]) -> Ints:
     """(pairs, 2, sources), padded with NO_SOURCE."""
     width = max((len(row) for pair in rows for row in pair), default=0) or 1
     return pad([list(row) for pair in rows for row in pair], width).reshape(-1, 2, width)
-
-
-# ---- what replay runs for each transaction -----------------------------------------------------------------------------------
-
-
-@compiled
-def named_keys(request: Any) -> Any:
-    """(transactions,) the request keys that each transaction names, as a set; ALWAYS is in each."""
-    named = np.full(request.shape[0], ALWAYS, dtype=np.int64)
-    bit = 1 << np.arange(request.shape[1]) % SET_BITS
-    for row in range(request.shape[0]):
-        for key in range(request.shape[1]):
-            named[row] |= (request[row, key] != ABSENT) * bit[key]
-    return named
-
-
-@inlined
-def written(
-    when: Any, value: Any, unless: Any, pair: int, side: int, versions: Any, stale: int, fresh: int, request: Any, row: int,
-    conflict_entry: Any, conflict_request: Any,
-) -> tuple[int, bool]:  # fmt: skip
-    """What one rule puts into its field (ABSENT: nothing), and whether that is the request's value; see `rules.evaluate`."""
-    if when[pair, side] == NO_RULE:
-        return ABSENT, False
-    if when[pair, side] == REQUESTED and request[row, value[pair, side, 0] % BANK] == ABSENT:
-        return ABSENT, False
-    if unless[pair, side, 0] != NO_SOURCE:
-        stands, _ = chain(unless, pair, side, versions, stale, fresh, request, row, conflict_entry, conflict_request)
-        if stands != UNDEFINED:
-            return ABSENT, False
-    code, asked = chain(value, pair, side, versions, stale, fresh, request, row, conflict_entry, conflict_request)
-    return ABSENT if code == UNDEFINED and when[pair, side] == DEFINED else code, asked
-
-
-@inlined
-def chain(
-    sources: Any, pair: int, side: int, versions: Any, stale: int, fresh: int, request: Any, row: int, conflict_entry: Any,
-    conflict_request: Any,
-) -> tuple[int, bool]:  # fmt: skip
-    """The first defined value of a chain of sources, else UNDEFINED; and whether the last source looked at is the request."""
-    code, asked = UNDEFINED, False
-    for place in range(sources.shape[2]):
-        source = sources[pair, side, place]
-        if source == NO_SOURCE:
-            break
-        bank, index, asked = source // BANK, source % BANK, False
-        if bank == STALE:
-            code = versions[stale, index]
-        elif bank == FRESH:
-            code = versions[fresh, index]
-        elif bank == REQUEST:
-            code, asked = max(request[row, index], UNDEFINED), True
-        elif bank != LITERAL:
-            entry = stale if bank == EFFECTIVE_STALE else fresh
-            asked = counts(versions, entry, request, row, conflict_entry, conflict_request)
-            code = max(request[row, index], UNDEFINED) if asked and index != NO_KEY else UNDEFINED
-        if code != UNDEFINED:
-            break
-    return code, asked
-
-
-@inlined
-def counts(versions: Any, entry: int, request: Any, row: int, conflict_entry: Any, conflict_request: Any) -> bool:
-    """Whether the request fills gaps of that entry's delivery context; see `rules.request_counts`."""
-    stored = asked = UNDEFINED
-    for place in range(conflict_entry.size):
-        if stored == UNDEFINED:
-            stored = versions[entry, conflict_entry[place]]
-    for place in range(conflict_request.size):
-        if asked == UNDEFINED:
-            asked = max(request[row, conflict_request[place]], UNDEFINED)
-    return stored in (UNDEFINED, asked) or asked == UNDEFINED

@@ -1,22 +1,19 @@
-"""The rule notation, and the one evaluator that turns rules into writes.
+"""The rule notation, and the integer tables that rules become; `evaluator` turns those into writes.
 
 A rule says what one write site puts into one field: sources in order of preference (`effective(stale, request).to ??
-stale.lastTo`), and when it writes at all. `parse_rule` reads the notation; `Program` holds the rules of every site as
-integer tables; `evaluate` runs them over integer-coded entries. Absence and undefined are different things: a patch that
+stale.lastTo`), and when it writes at all. `Names` reads the notation; `Program` holds the rules of every site as integer
+tables, which `evaluator.evaluate` runs over integer-coded entries. Absence and undefined are different things: a patch that
 carries `UNDEFINED` erases a field, one that has it `ABSENT` leaves the fresh value.
-
-The evaluator is compiled by numba and is plain Python when `NUMBA_DISABLE_JIT=1`.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simlib.common.compilation import compiled
 from simlib.common.errors import InputError, allowed
 
 UNDEFINED = 0
@@ -202,84 +199,3 @@ def pad(rows: list[list[int]], width: int) -> NDArray[np.int64]:
     for number, row in enumerate(rows):
         table[number, : len(row)] = row
     return table
-
-
-# ---- the evaluator ---------------------------------------------------------------------------------------------------------
-
-
-@compiled
-def first_defined(columns: Any, values: Any) -> int:
-    """The first defined one of `values[columns]`, else UNDEFINED. An absent key counts as undefined, as in JavaScript."""
-    for column in columns:
-        if column == NO_SOURCE:
-            break
-        if values[column] > UNDEFINED:
-            return int(values[column])
-    return UNDEFINED
-
-
-@compiled
-def request_counts(context: Context, entry: Any, request: Any) -> bool:
-    """Whether the request may fill gaps of the entry's delivery context: not if both name a channel and the two differ."""
-    stored = first_defined(context.conflict_entry, entry)
-    asked = first_defined(context.conflict_request, request)
-    return asked in (UNDEFINED, stored) or stored == UNDEFINED
-
-
-@compiled
-def fetch(source: int, context: Context, stale: Any, fresh: Any, request: Any) -> tuple[int, bool]:
-    """The value of one source (UNDEFINED if it has none), and whether it is the request's."""
-    bank, index = source // BANK, source % BANK
-    if bank == STALE:
-        return stale[index], False
-    if bank == FRESH:
-        return fresh[index], False
-    if bank == REQUEST:
-        return max(request[index], UNDEFINED), True
-    if bank == LITERAL:
-        return UNDEFINED, False
-    entry = fresh if bank == EFFECTIVE_FRESH else stale
-    value = first_defined(context.entry[index], entry)
-    if value == UNDEFINED and bank != EFFECTIVE_STALE_ALONE and request_counts(context, entry, request):
-        return first_defined(context.request[index], request), True
-    return value, False
-
-
-@compiled
-def evaluate(program: Program, site: int, stale: Any, fresh: Any, request: Any, patch: Any, asked: Any) -> None:
-    """What the site writes: fills `patch` (a value code, UNDEFINED, or ABSENT) and `asked` (is the value the request's).
-
-    Args:
-        program: the strategy's tables.
-        site: the write site's number.
-        stale: the snapshot, a value code for each field.
-        fresh: the entry in the lock, likewise.
-        request: a value code for each request key, UNDEFINED for "clear it", ABSENT where the caller did not name it.
-        patch: out, (fields,).
-        asked: out, (fields,); meaningful where `patch` is not ABSENT.
-    """
-    patch[:] = ABSENT
-    for row in range(program.first[site], program.first[site + 1]):
-        unless = program.unless[row]
-        if unless != NO_SOURCE and fetch(unless, program.context, stale, fresh, request)[0] != UNDEFINED:
-            continue
-        if program.when[row] == REQUESTED and request[program.sources[row, 0] % BANK] == ABSENT:
-            continue
-        value, from_request = UNDEFINED, False
-        for source in program.sources[row]:
-            if source == NO_SOURCE:
-                break
-            value, from_request = fetch(source, program.context, stale, fresh, request)
-            if value != UNDEFINED:
-                break
-        if value == UNDEFINED and program.when[row] == DEFINED:
-            continue
-        patch[program.field[row]] = value
-        asked[program.field[row]] = from_request
-
-
-@compiled
-def merge(fresh: Any, patch: Any, entry: Any) -> None:
-    """JavaScript's `{...fresh, ...patch}` into `entry`: an absent key keeps the fresh value, an undefined one erases it."""
-    for field in range(fresh.size):
-        entry[field] = fresh[field] if patch[field] == ABSENT else patch[field]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simlib.case.case import Case
-from simlib.case.pairs import named_keys
+from simlib.case.evaluator import named_keys
 from simlib.case.rules import UNDEFINED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.errors import InputError

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from simlib.case.case import Case, Strategy
-from simlib.case.pairs import EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs, written
+from simlib.case.evaluator import written
+from simlib.case.pairs import EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.compilation import compiled

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from simlib.case.case import WordsModel
+from simlib.case.case_file import WordsModel
 from simlib.common.arrays import Floats, Ints
 from simlib.estimate.intervals import Mean, Rate
 from simlib.estimate.result import Result, estimate_columns

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from simlib.case.case import Case, Scope
-from simlib.case.rules import ABSENT, evaluate, merge
+from simlib.case.evaluator import evaluate, merge
+from simlib.case.rules import ABSENT
 from simlib.common.arrays import Codes
 from simlib.common.errors import RunError
 from simlib.model.history import History, Values

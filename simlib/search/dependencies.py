@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simlib.case.case import Case, Strategy
+from simlib.case.evaluator import evaluate, merge
 from simlib.case.rules import (
     ABSENT,
     BANK,
@@ -31,8 +32,6 @@ from simlib.case.rules import (
     UNDEFINED,
     Context,
     Program,
-    evaluate,
-    merge,
 )
 from simlib.common.arrays import Codes, Ints
 from simlib.common.compilation import compiled

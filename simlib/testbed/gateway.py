@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simlib.case.case import Case, Strategy
-from simlib.case.rules import evaluate, merge
+from simlib.case.evaluator import evaluate, merge
 from simlib.case.snapshots import IN_LOCK, NONE, OWN
 from simlib.common.arrays import Codes, Floats, Ints
 from simlib.model.plan import Plan

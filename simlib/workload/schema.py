@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from simlib.case.case import CaseModel
+from simlib.case.case_file import CaseModel
 from simlib.common.files import replacing
 from simlib.common.shipped import DATA
 from simlib.workload.workload import Workload

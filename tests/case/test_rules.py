@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from schedules import CASE, patch_of
 
-from simlib.case.case import Case, CaseModel, compile_case
-from simlib.case.rules import ABSENT, UNDEFINED, Names, Rule, merge, spread_keys
+from simlib.case.case import Case, compile_case
+from simlib.case.case_file import CaseModel
+from simlib.case.evaluator import merge
+from simlib.case.rules import ABSENT, UNDEFINED, Names, Rule, spread_keys
 from simlib.common.files import validated
 
 FIELDS = ("lastChannel", "lastTo", "lastAccountId", "lastThreadId", "channel", "label")

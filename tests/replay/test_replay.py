@@ -9,7 +9,8 @@ from generators import SEEDS, workloads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simlib.case.case import Case, CaseModel, Strategy, compile_case, load_case
+from simlib.case.case import Case, Strategy, compile_case, load_case
+from simlib.case.case_file import CaseModel
 from simlib.case.rules import ABSENT
 from simlib.common.files import validated
 from simlib.model import compiled_model

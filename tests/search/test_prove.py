@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from simlib.case.case import Case, CaseModel, Scope, compile_case, load_case
+from simlib.case.case import Case, Scope, compile_case, load_case
+from simlib.case.case_file import CaseModel
 from simlib.common.errors import InputError, RunError
 from simlib.common.files import load_yaml, validated
 from simlib.common.shipped import find, shipped_names

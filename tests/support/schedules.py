@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from simlib.case.case import Case, Strategy, load_case
-from simlib.case.rules import ABSENT, UNDEFINED, evaluate
+from simlib.case.evaluator import evaluate
+from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.arrays import Codes
 from simlib.model.history import History, Values
 from simlib.replay.replay import KINDS, NOBODY, Outcomes, replay_strategy
