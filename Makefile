@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help env report proof validation test lab lint types check-slow bench lock clean
+.PHONY: help env report proof validation test mutants lab lint types check-slow bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: env ## run the tests
 check-slow: env ## run the longer checks too
 	$(BIN)/python -m pytest -m slow
 
+mutants: env ## try wrong lines of a MODULE on its tests (TESTS, COUNT=40, SEED=1)
+	$(BIN)/python tests/support/mutants.py $(MODULE) $(if $(TESTS),--tests $(TESTS)) --count $(or $(COUNT),40) --seed $(or $(SEED),1)
+
 lab: env ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
@@ -57,4 +60,4 @@ lock: ## renew requirements.lock (needs uv)
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build *.egg-info mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache reports/*.html reports/*.ipynb
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache reports/*.html reports/*.ipynb
