@@ -4,7 +4,7 @@ import pytest
 from simlib.case.case import load_case
 from simlib.case.snapshots import previous_commits
 from simlib.common.errors import InputError
-from simlib.model.queueing_theory import ASSUMPTIONS, lindley, make_queue, stale_snapshots, violations
+from simlib.model.queueing_theory import lindley, make_queue, stale_snapshots, violations
 from simlib.model.simpy_model import simulate
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Workload, load_workload
@@ -75,6 +75,24 @@ def test_a_workload_outside_the_assumptions_is_refused_with_the_reason(name: str
         stale_snapshots(load_workload(name, overrides), CASE)
 
 
-def test_the_assumptions_are_met_by_handler_only() -> None:
-    assert violations(load_workload("handler-only"), CASE) == []
-    assert len(ASSUMPTIONS) == 6
+@pytest.mark.parametrize(
+    ("site", "says"),
+    [
+        (None, None),
+        ("handler", None),
+        ("patch", "patch has no snapshot"),
+        ("run_start", "no flow has the write site"),
+    ],
+)
+def test_handler_only_meets_the_assumptions_for_the_handler_and_for_no_site_that_reads_nothing_early(
+    site: str | None, says: str | None
+) -> None:
+    broken = violations(load_workload("handler-only"), CASE, site)
+    assert len(broken) == (says is not None)
+    assert all(says in sentence for sentence in broken if says)
+
+
+def test_two_processes_are_refused_because_theory_would_be_wrong_for_them() -> None:
+    one = load_workload("handler-only", ["duration=60"])
+    stale, _ = shares_and_waits(one.model_copy(update={"store": one.store.model_copy(update={"gateways": 2})}), 12)
+    assert abs(stale.mean() - stale_snapshots(one, CASE).stale) > 5 * stale.std(ddof=1) / np.sqrt(stale.size)
