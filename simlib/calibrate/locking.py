@@ -28,6 +28,19 @@ FEW = 5
 COARSEST = 0.1
 """Seconds; no file system that is in use notes mtimes more coarsely, but for FAT, which is ten times as bad and more."""
 
+WAITED = 0.25
+"""Share of the usual hold: one that began so long before the last commit was noted has waited for it. Who came later may have
+found the lock free already, as a commit is noted late. In the shipped recordings 0.05 to 0.5 give one gap to 1.5 %."""
+EARLIEST = 0.5
+"""Share of the usual hold: no commit is seen earlier before its noted time. More would be the doing of a few odd reads; in the
+shipped recordings it is 0.4 at most, so this bounds nothing there."""
+LAST_MOMENT = 0.25
+"""Share of the median wait: who waited less for another process came in the last moment of its hold, and tells nothing of the
+poll. In the shipped recordings nobody did; 0 to 0.75 all give the same."""
+SHORTEST = 0.1
+"""Quantile of the other waits that stands for a single try: the least of them is an outlier, and from the middle on there are
+waits of two tries. In the shipped recordings 0.05 to 0.3 give one poll to 1 %."""
+
 
 @dataclass(frozen=True)
 class Locking:
@@ -68,15 +81,14 @@ def find_locking(history: History, case: Case) -> Locking:
     before = np.concatenate([[-np.inf], np.maximum.accumulate(history.end)[:-1]])
     alone = history.ok & (began > before)
     same = np.concatenate([[False], history.gateway[1:] == history.gateway[:-1]])
-    waited = history.ok & same & (began < before - 0.25 * np.median(history.end - history.lock))
+    waited = history.ok & same & (began < before - WAITED * np.median(history.end - history.lock))
     free = float(np.median((history.lock - began)[alone])) if alone.any() else 0.0
     gap = float(np.median((history.lock - before)[waited])) if waited.sum() >= ENOUGH else free
     # A waiting process polls the lock file of another one: how long it then takes to get the lock is the poll's doing.
     acquire = history.lock - np.maximum(began, before + gap - free)
     acquire = np.where(alone | same, np.maximum(acquire, 0.0), free)
-    # More than half of a hold would be the doing of a few odd reads.
     own = case.reads_own[history.site]
-    early = min(0.5 * float(np.median(history.end - history.lock)), _early(history, own))
+    early = min(EARLIEST * float(np.median(history.end - history.lock)), _early(history, own))
     first_in_line = history.ok & (_last_end_of_own_gateway(history) <= began)
     poll = _poll(history, began, first_in_line & ~same & (began < before - free), free)
     free_at = _free_for_others(history, began, first_in_line, poll) if poll else None
@@ -109,7 +121,7 @@ def _poll(history: History, began: Floats, found_taken: Bools, free: float) -> f
     waits = (history.lock - began)[found_taken]
     if waits.size < FEW:
         return None
-    return float(np.quantile(waits[waits >= np.median(waits) / 4], 0.1)) - free
+    return float(np.quantile(waits[waits >= LAST_MOMENT * np.median(waits)], SHORTEST)) - free
 
 
 def _free_for_others(history: History, began: Floats, first_in_line: Bools, poll: float) -> float | None:

@@ -31,3 +31,32 @@ def test_the_frame_and_the_json_say_the_same_and_only_the_baseline_has_no_differ
         assert data["cost"][name]["wait_p99"] == row["wait_p99_s"]
         assert math.isnan(row["difference_from_baseline"]) == (name == result.baseline)
         assert (data["strategies"][name]["difference_from_baseline"] is None) == (name == result.baseline)
+
+
+@pytest.fixture(scope="module")
+def busy():
+    fixed = [f"times.{site}.{part}" for site in ("handler", "patch", "inbound") for part in ("hold=0.01", "prepare=0.01")]
+    model = load_workload("handler-only", ["duration=50", *fixed])
+    return run(model, load_case(model.case), seed=1, replicates=4)
+
+
+def test_the_price_against_the_utilisation_and_holds_that_the_workload_says(busy):
+    price = busy.price("after-19328")
+    rate = sum(flow.rate for flow in busy.workload.traffic.values())
+    # Each transaction holds the lock for 10 ms: the count is Poisson, so four of its standard errors.
+    assert abs(price["utilisation"] - rate * 0.01) < 4 * 0.01 * math.sqrt(rate / (50 * 4))
+    assert price["hold_mean"] == pytest.approx(0.01)
+    assert price["hold_p50"] == pytest.approx(0.01, rel=0.05)  # a bin's width
+    # Pollaczek and Khinchine for a constant hold: rho h / 2 (1 - rho).
+    load = price["utilisation"]
+    assert price["wait_mean"] == pytest.approx(load * 0.01 / (2 * (1 - load)), rel=0.1)
+    assert price["timeouts"] == 0
+
+
+def test_clobbers_a_day_are_the_share_of_the_units_of_a_day(busy):
+    units_a_day = busy.workload.traffic["turn"].rate * 24 * 3600
+    for name in ("replace", "after-19328"):
+        rate = busy.best_rate(name).estimate
+        assert rate > 0.01
+        # What was drawn is the workload's rate within four standard errors of 4000 units.
+        assert busy.clobbered_units_per_day(name) == pytest.approx(rate * units_a_day, rel=4 / math.sqrt(4000))
