@@ -7,27 +7,34 @@ other program, is another YAML file.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simlib.case import snapshots
-from simlib.case.case_file import REFERENCE, CaseModel, EffectiveModel, RuleTable, StrategyModel, WordsModel
+from simlib.case.case_file import (
+    REFERENCE,
+    CaseModel,
+    EffectiveModel,
+    NoticedModel,
+    SiteRules,
+    StrategyModel,
+    WordsModel,
+)
 from simlib.case.pairs import Pairs, pair_up
 from simlib.case.rules import (
     BANK,
     EFFECTIVE_STALE,
-    EFFECTIVE_STALE_ALONE,
     FRESH,
     REQUEST,
     STALE,
     Context,
+    FlatRule,
     Names,
     Program,
     Rule,
-    compile_program,
-    pad,
+    flatten_rules,
     spread_keys,
 )
 from simlib.case.sections import Sections
@@ -42,7 +49,7 @@ class Strategy:
 
     Attributes:
         in_lock: the sites whose computation lengthens the hold; strategies with equal `in_lock` share one timeline.
-        pairs: its rules beside the reference's, for `replay`.
+        pairs: its rules beside the reference's.
     """
 
     name: str
@@ -51,8 +58,12 @@ class Strategy:
     about: str
     in_lock: frozenset[str]
     rules: Mapping[str, Mapping[str, Rule]]
-    program: Program
     pairs: Pairs
+
+    @property
+    def program(self) -> Program:
+        """Its rules as tables."""
+        return self.pairs.strategy
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,7 @@ class Case:
     fields: tuple[str, ...]
     request: tuple[str, ...]
     effective: tuple[str, ...]
+    context: Context
     domains: Mapping[str, str]
     sites: tuple[str, ...]
     roles: tuple[Literal["unit", "write"], ...]
@@ -138,37 +150,26 @@ def compile_case(model: CaseModel, source: str) -> Case:
     Raises:
         InputError: a rule does not parse or names something unknown.
     """
-    fields = tuple(model.fields)
+    fields, sites = tuple(model.fields), tuple(model.sites)
     names = Names(fields, (*model.request, *fields), tuple(model.effective.values))
     context = _context(model.effective, names, source)
-    sites = tuple(model.sites)
+    serial = {site: model.reference.get(site, {}) for site in sites}
 
-    def strategy(name: str, strategy_model: StrategyModel, serial: Program | None = None) -> Strategy:
-        rules = {}
-        for site in sites:
-            table = strategy_model.sites[site]
-            rules[site] = _rules(
-                model.reference.get(site, {}) if table == REFERENCE else table, fields, f"{source}: {name}.{site}"
-            )
-        program = compile_program(
-            [rules[site] for site in sites], names, context, lambda number, field: f"{source}: {name}.{sites[number]}.{field}"
-        )
-        return Strategy(
-            name,
-            strategy_model.title,
-            strategy_model.source,
-            strategy_model.about,
-            frozenset(strategy_model.in_lock),
-            rules,
-            program,
-            pair_up(program, serial or program),
+    def rules(name: str, tables: Mapping[str, SiteRules]) -> _Rules:
+        spread = {
+            site: _spread(serial[site] if tables[site] == REFERENCE else tables[site], fields, f"{source}: {name}.{site}")
+            for site in sites
+        }
+        return _Rules(
+            spread,
+            flatten_rules(
+                list(spread.values()), names, context, lambda number, field: f"{source}: {name}.{sites[number]}.{field}"
+            ),
         )
 
-    reference = strategy(REFERENCE, StrategyModel(title="serial execution", sites=dict.fromkeys(sites, REFERENCE)))
-    used = np.append(reference.program.sources, reference.program.unless)
-    if np.isin(used // BANK, [STALE, EFFECTIVE_STALE, EFFECTIVE_STALE_ALONE]).any():
-        sources = allowed(["fresh", "request", "effective(fresh, request)"])
-        raise InputError(f"{source}: reference: a serial execution has no stale entry; {sources}")
+    reference = rules(REFERENCE, serial)
+    _refuse_stale(reference, source)
+    title = StrategyModel(title="serial execution", sites={})
     return Case(
         name=model.case,
         title=model.title,
@@ -181,23 +182,17 @@ def compile_case(model: CaseModel, source: str) -> Case:
         fields=fields,
         request=names.request,
         effective=names.effective,
+        context=context,
         domains={key: value.domain for key, value in {**model.request, **model.fields}.items()},
         sites=sites,
         roles=tuple(site.role for site in model.sites.values()),
         snapshots=tuple(site.snapshot for site in model.sites.values()),
-        reference=reference,
-        strategies={name: strategy(name, variant, reference.program) for name, variant in model.strategies.items()},
-        noticed=tuple(
-            Noticed(
-                name=name,
-                title=noticed.title,
-                about=noticed.about,
-                flows=tuple(noticed.flows),
-                after=-1 if noticed.after == "last" else sites.index(noticed.after),
-                fields=np.array([fields.index(field) for field in noticed.fields], dtype=np.int64),
-            )
-            for name, noticed in model.noticed.items()
-        ),
+        reference=_strategy(REFERENCE, title, reference, reference, context),
+        strategies={
+            name: _strategy(name, variant, rules(name, variant.sites), reference, context)
+            for name, variant in model.strategies.items()
+        },
+        noticed=tuple(_noticed(name, noticed, model) for name, noticed in model.noticed.items()),
         flows={name: tuple(steps) for name, steps in model.flows.items()},
         scopes=tuple(
             Scope(name, tuple((flow, tuple(model.flows[flow])) for flow in flows)) for name, flows in model.scopes.items()
@@ -206,7 +201,14 @@ def compile_case(model: CaseModel, source: str) -> Case:
     )
 
 
-def _rules(table: RuleTable | str, fields: tuple[str, ...], place: str) -> dict[str, Rule]:
+class _Rules(NamedTuple):
+    """The rules of one strategy: as written (site -> field -> rule), and flat (for each site field number -> rule)."""
+
+    written: dict[str, dict[str, Rule]]
+    flat: list[dict[int, FlatRule]]
+
+
+def _spread(table: SiteRules, fields: tuple[str, ...], place: str) -> dict[str, Rule]:
     assert not isinstance(table, str)
     try:
         return spread_keys({key: Rule(rule.value, rule.when, rule.unless) for key, rule in table.items()}, fields)
@@ -214,8 +216,39 @@ def _rules(table: RuleTable | str, fields: tuple[str, ...], place: str) -> dict[
         raise InputError(f"{place}: {error}") from None
 
 
+def _refuse_stale(reference: _Rules, source: str) -> None:
+    used = {number // BANK for rules in reference.flat for rule in rules.values() for number in (*rule.value, *rule.unless)}
+    if used & {STALE, EFFECTIVE_STALE}:
+        sources = allowed(["fresh", "request", "effective(fresh, request)"])
+        raise InputError(f"{source}: reference: a serial execution has no stale entry; {sources}")
+
+
+def _strategy(name: str, model: StrategyModel, rules: _Rules, reference: _Rules, context: Context) -> Strategy:
+    return Strategy(
+        name=name,
+        title=model.title,
+        source=model.source,
+        about=model.about,
+        in_lock=frozenset(model.in_lock),
+        rules=rules.written,
+        pairs=pair_up(rules.flat, reference.flat, context),
+    )
+
+
+def _noticed(name: str, noticed: NoticedModel, model: CaseModel) -> Noticed:
+    fields = list(model.fields)
+    return Noticed(
+        name=name,
+        title=noticed.title,
+        about=noticed.about,
+        flows=tuple(noticed.flows),
+        after=-1 if noticed.after == "last" else list(model.sites).index(noticed.after),
+        fields=np.array([fields.index(field) for field in noticed.fields], dtype=np.int64),
+    )
+
+
 def _context(model: EffectiveModel, names: Names, source: str) -> Context:
-    def split(value: str, place: str) -> tuple[list[int], list[int]]:
+    def split(value: str, place: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The entry's and the request's sources of one value; the notation is that of a rule, with `entry` for stale."""
         try:
             packed = names.sources(value.replace("entry.", "fresh."), "") if value else []
@@ -226,15 +259,13 @@ def _context(model: EffectiveModel, names: Names, source: str) -> Context:
         if banks != sorted(banks) or not set(banks) <= set(wanted):
             sides = ", then ".join("entry sources" if bank == FRESH else "request sources" for bank in wanted)
             raise InputError(f"{source}: effective.{place}: '{value}' must be {sides}")
-        return [number % BANK for number in packed if number // BANK == FRESH], [
-            number % BANK for number in packed if number // BANK == REQUEST
-        ]
+        entry, request = (tuple(number % BANK for number in packed if number // BANK == bank) for bank in (FRESH, REQUEST))
+        return entry, request
 
     values = [split(value, f"values.{name}") for name, value in model.values.items()]
-    width = max((len(row) for pair in values for row in pair), default=1) or 1
     return Context(
-        entry=pad([entry for entry, _ in values], width),
-        request=pad([request for _, request in values], width),
-        conflict_entry=np.array(split(model.conflict.entry, "conflict.entry")[0], dtype=np.int64),
-        conflict_request=np.array(split(model.conflict.request, "conflict.request")[1], dtype=np.int64),
+        entry=tuple(entry for entry, _ in values),
+        request=tuple(request for _, request in values),
+        conflict_entry=split(model.conflict.entry, "conflict.entry")[0],
+        conflict_request=split(model.conflict.request, "conflict.request")[1],
     )

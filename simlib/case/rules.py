@@ -1,13 +1,13 @@
 """The rule notation, and the integer tables that rules become; `evaluator` turns those into writes.
 
 A rule says what one write site puts into one field: sources in order of preference (`effective(stale, request).to ??
-stale.lastTo`), and when it writes at all. `Names` reads the notation; `Program` holds the rules of every site as integer
-tables, which `evaluator.evaluate` runs over integer-coded entries. Absence and undefined are different things: a patch that
-carries `UNDEFINED` erases a field, one that has it `ABSENT` leaves the fresh value.
+stale.lastTo`), and when it writes at all. `Names` reads the notation; a `FlatRule` has the delivery context written out; a
+`Program` holds the flat rules of every site as tables, which `evaluator` runs over integer-coded entries. Absence and undefined
+are different things: a patch that carries `UNDEFINED` erases a field, one that has it `ABSENT` leaves the fresh value.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -28,7 +28,9 @@ _WHEN: dict[When, int] = {"always": ALWAYS, "defined": DEFINED, "requested": REQ
 # A source is packed into one integer: bank * BANK + index. LITERAL has no index: it is `undefined` itself.
 STALE, FRESH, REQUEST, EFFECTIVE_STALE, EFFECTIVE_FRESH, EFFECTIVE_STALE_ALONE, LITERAL = range(7)
 BANK = 1024
-NO_SOURCE = -1
+NO_SOURCE = NO_RULE = -1
+NO_KEY = BANK - 1
+"""A key that no request has: a value of the delivery context that looks at the request, and finds nothing there."""
 
 _ENTRY_BANKS = {"stale": STALE, "fresh": FRESH, "request": REQUEST}
 _CONTEXT_BANKS = {
@@ -107,32 +109,47 @@ def _index(names: tuple[str, ...], name: str, field: str, text: str) -> int:
 
 
 class Context(NamedTuple):
-    """The delivery context as tables: `effective(entry, request)`, for every value of it.
+    """The delivery context: `effective(entry, request)`, for every value of it.
 
     The entry's sources come first; the request's fill the gaps unless both sides of `conflict` are defined and differ.
-    Rows are padded with NO_SOURCE.
     """
 
-    entry: NDArray[np.int64]
-    """(values, sources): indices into an entry."""
-    request: NDArray[np.int64]
-    """(values, sources): indices into a request."""
-    conflict_entry: NDArray[np.int64]
-    conflict_request: NDArray[np.int64]
+    entry: tuple[tuple[int, ...], ...]
+    """Of each value: field numbers."""
+    request: tuple[tuple[int, ...], ...]
+    """Of each value: key numbers."""
+    conflict_entry: tuple[int, ...]
+    conflict_request: tuple[int, ...]
+
+
+class FlatRule(NamedTuple):
+    """A rule as packed sources with the delivery context written out; the default one writes nothing.
+
+    EFFECTIVE_STALE and EFFECTIVE_FRESH stand here for a request key that counts if there is no conflict with that entry.
+    """
+
+    when: int = NO_RULE
+    value: tuple[int, ...] = ()
+    unless: tuple[int, ...] = ()
 
 
 class Program(NamedTuple):
-    """The rules of every write site of one strategy as integer tables; row r is one rule.
+    """The rules of every write site of one strategy as integer tables; row r is one rule, `FlatRule` says what is in it.
 
-    Rows of site s are `first[s]` to `first[s + 1] - 1`; `sources` is padded with NO_SOURCE.
+    Attributes:
+        first: (sites + 1,) rules of site s are `first[s]` to `first[s + 1] - 1`, by field ascending.
+        field, when: (rules,).
+        value, unless: (rules, sources) in order of preference, padded with NO_SOURCE.
+        conflict_entry, conflict_request: as in `Context`.
     """
 
     first: NDArray[np.int64]
     field: NDArray[np.int64]
     when: NDArray[np.int64]
+    value: NDArray[np.int64]
     unless: NDArray[np.int64]
-    sources: NDArray[np.int64]
-    context: Context
+    conflict_entry: NDArray[np.int64]
+    conflict_request: NDArray[np.int64]
 
 
 def spread_keys(rules: Mapping[str, Rule], fields: tuple[str, ...]) -> dict[str, Rule]:
@@ -152,10 +169,10 @@ def spread_keys(rules: Mapping[str, Rule], fields: tuple[str, ...]) -> dict[str,
     return {name: spread.get(name) or spread["*"] for name in fields if name in spread or "*" in spread}
 
 
-def compile_program(
+def flatten_rules(
     sites: list[Mapping[str, Rule]], names: Names, context: Context, where: Callable[[int, str], str]
-) -> Program:
-    """The tables of one strategy.
+) -> list[dict[int, FlatRule]]:
+    """The rules of one strategy without a delivery context: for each site field number -> rule.
 
     Args:
         sites: one rule a field for each write site, in the order of the case.
@@ -166,36 +183,54 @@ def compile_program(
     Raises:
         InputError: a rule does not parse, names something unknown, or says `when: requested` without a request first.
     """
-    first, rows = [0], []
+    flat: list[dict[int, FlatRule]] = [{} for _ in sites]
     for number, rules in enumerate(sites):
         for field, rule in rules.items():
             try:
-                rows.append(_row(field, rule, names))
+                flat[number][names.fields.index(field)] = _flat_rule(field, rule, names, context)
             except InputError as error:
                 raise InputError(f"{where(number, field)}: {error}") from None
-        first.append(len(rows))
-    width = max((len(row[3]) for row in rows), default=1)
+    return flat
+
+
+def _flat_rule(field: str, rule: Rule, names: Names, context: Context) -> FlatRule:
+    value = names.sources(rule.value, field)
+    if rule.when == "requested" and value[0] // BANK != REQUEST:
+        raise InputError(f"'when: requested' needs a request source first, and '{rule.value}' has none")
+    unless = [names.source(rule.unless, field)] if rule.unless else []
+    return FlatRule(_WHEN[rule.when], *(tuple(_written_out(sources, context)) for sources in (value, unless)))
+
+
+def _written_out(sources: list[int], context: Context) -> Iterator[int]:
+    """Plain sources: of a value of the delivery context the entry's part, then the request's."""
+    for source in sources:
+        bank, index = divmod(source, BANK)
+        if bank not in _CONTEXT_BANKS.values():
+            yield source
+            continue
+        entry = FRESH if bank == EFFECTIVE_FRESH else STALE
+        yield from (entry * BANK + field for field in context.entry[index])
+        if bank != EFFECTIVE_STALE_ALONE:
+            yield from (bank * BANK + key for key in context.request[index] or (NO_KEY,))
+
+
+def tabulate_rules(sites: list[dict[int, FlatRule]], context: Context) -> Program:
+    """The tables of the rules of every site."""
+    rows = [(field, rule) for rules in sites for field, rule in sorted(rules.items())]
     return Program(
-        first=np.array(first, dtype=np.int64),
-        field=np.array([row[0] for row in rows], dtype=np.int64),
-        when=np.array([row[1] for row in rows], dtype=np.int64),
-        unless=np.array([row[2] for row in rows], dtype=np.int64),
-        sources=pad([row[3] for row in rows], width),
-        context=context,
+        first=np.cumsum([0, *map(len, sites)], dtype=np.int64),
+        field=np.array([field for field, _ in rows], dtype=np.int64),
+        when=np.array([rule.when for _, rule in rows], dtype=np.int64),
+        value=_pad([rule.value for _, rule in rows]),
+        unless=_pad([rule.unless for _, rule in rows]),
+        conflict_entry=np.array(context.conflict_entry, dtype=np.int64),
+        conflict_request=np.array(context.conflict_request, dtype=np.int64),
     )
 
 
-def _row(field: str, rule: Rule, names: Names) -> tuple[int, int, int, list[int]]:
-    sources = names.sources(rule.value, field)
-    if rule.when == "requested" and sources[0] // BANK != REQUEST:
-        raise InputError(f"'when: requested' needs a request source first, and '{rule.value}' has none")
-    unless = names.source(rule.unless, field) if rule.unless else NO_SOURCE
-    return names.fields.index(field), _WHEN[rule.when], unless, sources
-
-
-def pad(rows: list[list[int]], width: int) -> NDArray[np.int64]:
-    """Ragged rows as a (rows, width) table, filled up with NO_SOURCE."""
-    table = np.full((len(rows), width), NO_SOURCE, dtype=np.int64)
+def _pad(rows: list[tuple[int, ...]]) -> NDArray[np.int64]:
+    """Ragged rows as a (rows, sources) table, at least one source wide, filled up with NO_SOURCE."""
+    table = np.full((len(rows), max(map(len, rows), default=0) or 1), NO_SOURCE, dtype=np.int64)
     for number, row in enumerate(rows):
         table[number, : len(row)] = row
     return table

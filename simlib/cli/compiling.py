@@ -44,6 +44,6 @@ def _say() -> None:
 
 def try_engine() -> None:
     """Call something compiled. A notebook compiles in a process of its own, which nobody hears; so it is announced here."""
-    from simlib.replay.replay import needs_race
+    from simlib.replay.judging import needs_race
 
     needs_race(0, 0, 0)

@@ -18,8 +18,13 @@ def compiled(function: F) -> F:
     return _compiled(function)
 
 
-def inlined(function: F) -> F:
+def lean(function: F) -> F:
     """The same for what allocates nothing; so numba need not count references to arrays, which would dominate."""
+    return _compiled(function, _nrt=False)
+
+
+def inlined(function: F) -> F:
+    """Lean, and made part of its callers."""
     return _compiled(function, forceinline=True, _nrt=False)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from simlib.case.case import Case
 from simlib.common.arrays import Bools, Floats, Ints
 from simlib.model.history import History
-from simlib.replay.replay import KINDS, Outcomes
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import Outcomes
 
 EDGES = np.concatenate([[0.0], np.geomspace(1e-6, 1e6, 721)])
 """Bins for times in seconds, some 4 % wide; under a microsecond counts as zero, over a million seconds as a million."""

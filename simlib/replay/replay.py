@@ -1,34 +1,25 @@
 """Replay: what a strategy would have written on a history's timeline, and which of those writes clobber.
 
-A clobber is a field where the committed value differs from the reference, which is what the same transaction would have
-written in a serial execution. `replay` walks the history once per strategy, in commit order, and notes for each clobber its
+`replay_strategy` walks the history once per strategy, in commit order, and notes for each clobber (see `judging`) its
 kind, whether it was a race, the culprit (the transaction that did it), the victim (the transaction whose write was
 destroyed), and how long the wrong value stood.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from simlib.case.case import Case, Strategy
-from simlib.case.evaluator import written
-from simlib.case.pairs import EVERYTHING, REFERENCE, SET_BITS, STRATEGY, Pairs
+from simlib.case.evaluator import merged, written
+from simlib.case.pairs import EVERYTHING, SET_BITS, Pairs
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
-from simlib.common.compilation import compiled
+from simlib.common.compilation import inlined, lean
 from simlib.model.history import History
+from simlib.replay.judging import finding
 
-KINDS = ("erased", "reverted", "resurrected", "overtaken", "suppressed")
-ERASED, REVERTED, RESURRECTED, OVERTAKEN, SUPPRESSED = range(5)
-KIND_MEANINGS = {
-    "erased": "a defined value is gone",
-    "reverted": "an older value came back over a newer one",
-    "resurrected": "a field had been cleared, and the old value is back",
-    "overtaken": "the request's value, written on a stale check, landed where it should not",
-    "suppressed": "a value that the request asked for was not written",
-}
 NOBODY = -1
 
 
@@ -99,127 +90,196 @@ def replay_strategy(case: Case, strategy: Strategy, history: History) -> Outcome
         InputError: the history is not of this case.
     """
     history.check(case)
+    timeline = _Timeline(
+        history.site, history.session, history.ok, history.snapshot, history.end, history.request, history.named
+    )  # fmt: skip
     capacity = max(64, len(history))
     while True:
-        version, (writes, lost) = np.empty(len(history), dtype=np.int64), np.zeros((2, len(history)), dtype=np.int64)
-        versions = np.empty((len(history.initial) + len(history), len(case.fields)), dtype=np.int32)
-        found, until = np.empty((len(COLUMNS), capacity), dtype=np.int64), np.empty(capacity)
-        changes, count = _walk(
-            strategy.pairs, case.is_write, history.site, history.session, history.ok, history.snapshot, history.end,
-            history.request, history.named, history.initial, version, versions, found, until, writes, lost,
-        )  # fmt: skip
+        books = _open_books(history, capacity)
+        _walk(strategy.pairs, case.is_write, timeline, books)
+        versions, count = books.counts.tolist()
         if count <= capacity:
             break
         capacity = count
-    columns: list[Any] = [*found[:, :count].copy(), until[:count].copy()]
+    columns: list[Any] = [*books.found[:, :count].copy(), books.until[:count].copy()]
     columns[RACING] = columns[RACING].astype(np.bool_)
-    clobbers = Clobbers(*columns)
-    return Outcomes(strategy.name, history, version, versions[:changes], clobbers, writes, lost)
+    return Outcomes(
+        strategy.name, history, books.version, books.versions[:versions], Clobbers(*columns), books.writes, books.lost
+    )
 
 
-@compiled
-def _walk(
-    pairs: Pairs, carries: Any, site: Any, session: Any, ok: Any, snapshot: Any, end: Any, request: Any, named: Any,
-    initial: Any, version: Any, versions: Any, found: Any, until: Any, writes: Any, lost: Any,
-) -> tuple[int, int]:  # fmt: skip
-    """Fill the output arrays; returns how many versions and clobbers there are; of clobbers it may be more than fit.
+class _Timeline(NamedTuple):
+    """The columns of a history that replay reads."""
 
-    An entry is known by its version. Most transactions change nothing, and most snapshots show what is still the newest
-    version; then a faithful rule need not run, and a site without others is done at once.
+    site: Ints
+    session: Ints
+    ok: Bools
+    snapshot: Ints
+    end: Floats
+    request: Codes
+    named: Ints
+
+
+class _Books(NamedTuple):
+    """What the walk fills in: the columns of `Outcomes` and `Clobbers`, and what it has to keep in mind.
+
+    An entry is known by its version, a row of `versions`.
+
+    Attributes:
+        newest: (sessions,) the version that stands.
+        author: (sessions, fields) row of the write-role transaction whose value stands; NOBODY if it is not such a one's.
+        standing: (sessions, fields) number of the clobber whose wrong value stands; NOBODY if the value is right.
+        counts: how many VERSIONS and CLOBBERS there are; of clobbers it may be more than fit.
     """
-    # Numba counts a reference each time an array is taken out of a tuple, so all are taken out once.
-    first, field_of, when, value, unless, faithful, reads, watches, wants, keeps, conflict_entry, conflict_request = pairs
-    fields, changes, count = initial.shape[1], len(initial), 0
-    versions[:changes] = initial
-    bit = 1 << np.arange(fields) % SET_BITS
-    newest = np.arange(changes)
-    author = np.full(initial.shape, NOBODY)  # row of the write-role transaction whose value stands, if it is one's
-    standing = np.full(initial.shape, NOBODY)  # number of the clobber whose wrong value stands
-    for row in range(site.size):
-        owner, place = session[row], site[row]
-        fresh = newest[owner]
-        version[row] = fresh
-        if not ok[row]:
+
+    version: Ints
+    versions: Codes
+    found: Ints
+    until: Floats
+    writes: Ints
+    lost: Ints
+    newest: Ints
+    author: Ints
+    standing: Ints
+    counts: Ints
+
+
+VERSIONS, CLOBBERS = range(2)
+
+
+def _open_books(history: History, capacity: int) -> _Books:
+    size, (sessions, fields) = len(history), history.initial.shape
+    versions = np.empty((sessions + size, fields), dtype=np.int32)
+    versions[:sessions] = history.initial
+    writes, lost = np.zeros((2, size), dtype=np.int64)
+    author, standing = np.full((2, sessions, fields), NOBODY)
+    return _Books(
+        version=np.empty(size, dtype=np.int64),
+        versions=versions,
+        found=np.empty((len(COLUMNS), capacity), dtype=np.int64),
+        until=np.empty(capacity),
+        writes=writes,
+        lost=lost,
+        newest=np.arange(sessions),
+        author=author,
+        standing=standing,
+        counts=np.array([sessions, 0]),
+    )
+
+
+class _Commit(NamedTuple):
+    """One transaction of the walk: its row and session, the versions that its snapshot and the lock show, its role."""
+
+    row: int
+    owner: int
+    stale: int
+    fresh: int
+    is_write: bool
+
+
+@lean
+def _walk(pairs: Pairs, is_write: Any, timeline: _Timeline, books: _Books) -> None:
+    """Fill the books.
+
+    Most transactions change nothing, and most snapshots show what is still the newest version; then a faithful rule need not
+    run, and a site without others is done at once.
+    """
+    for row in range(timeline.site.size):
+        owner, site, snapshot = timeline.session[row], timeline.site[row], timeline.snapshot[row]
+        fresh = books.newest[owner]
+        books.version[row] = fresh
+        if not timeline.ok[row]:
             continue
-        stale = owner if snapshot[row] == NOBODY else version[snapshot[row]]
-        differ = 0
-        if stale != fresh:
-            for field in range(fields):
-                differ |= (versions[stale, field] != versions[fresh, field]) * bit[field]
-        if watches[place] != EVERYTHING and not differ & watches[place]:
+        stale = owner if snapshot == NOBODY else books.version[snapshot]
+        differ = _differing(books.versions, stale, fresh)
+        if pairs.watches[site] != EVERYTHING and not differ & pairs.watches[site]:
             continue
-        for pair in range(first[place], first[place + 1]):
-            overtaken = differ & reads[pair]
-            if not overtaken | named[row] & wants[pair]:
-                continue
-            runs = overtaken != 0 or not faithful[pair]
-            field = field_of[pair]
-            before = versions[fresh, field]
-            if not runs and keeps[pair] and before != UNDEFINED:
-                continue
-            patch, meant = written(
-                when, value, unless, pair, REFERENCE, versions, fresh, fresh, request, row, conflict_entry, conflict_request
-            )
-            right = before if patch == ABSENT else patch
-            sets = carries[place] and patch != ABSENT and meant
-            wrong, asked = right, False
-            if runs:
-                patch, asked = written(
-                    when, value, unless, pair, STRATEGY, versions, stale, fresh, request, row, conflict_entry, conflict_request
-                )
-                wrong = before if patch == ABSENT else patch
-            if wrong == before and right == before and not sets:
-                continue
-            if wrong != before:
-                if newest[owner] == fresh:
-                    for column in range(fields):
-                        versions[changes, column] = versions[fresh, column]
-                    newest[owner] = version[row] = changes
-                    changes += 1
-                versions[newest[owner], field] = wrong
-            writes[row] += sets
-            if standing[owner, field] != NOBODY:
-                if standing[owner, field] < until.size:
-                    until[standing[owner, field]] = end[row]
-                standing[owner, field] = NOBODY
-            if wrong == right:
-                if sets or right != before:
-                    author[owner, field] = row if sets else NOBODY
-                continue
-            # What the reference would have replaced as well is nobody's loss.
-            victim = row if sets else author[owner, field] if right == before else NOBODY
-            author[owner, field] = NOBODY
-            if victim != NOBODY:
-                lost[victim] += 1
-            if count < until.size:
-                serial, _ = written(
-                    when, value, unless, pair, STRATEGY, versions, fresh, fresh, request, row, conflict_entry, conflict_request
-                )
-                found[CULPRIT, count], found[VICTIM, count], found[FIELD, count] = row, victim, field
-                found[KIND, count] = classify(versions[stale, field], before, wrong, asked)
-                found[RACING, count] = needs_race(right, before, serial)
-                found[WRONG, count], found[RIGHT, count] = wrong, right
-                found[FRESH, count], found[STALE, count], until[count] = before, versions[stale, field], np.inf
-            standing[owner, field] = count
-            count += 1
-    return changes, count
+        at = _Commit(row, owner, stale, fresh, is_write[site])
+        for pair in range(pairs.strategy.first[site], pairs.strategy.first[site + 1]):
+            overtaken = differ & pairs.reads[pair]
+            if overtaken | timeline.named[row] & pairs.wants[pair]:
+                _write(pairs, pair, overtaken != 0 or not pairs.faithful[pair], at, timeline, books)
 
 
-@compiled
-def classify(stale: int, fresh: int, wrong: int, from_request: bool) -> int:
-    """The kind of a clobber, given that `wrong` was committed and is not what the reference says."""
-    if wrong == fresh:
-        return SUPPRESSED
-    if wrong == UNDEFINED:
-        return ERASED
-    if from_request:
-        return OVERTAKEN
-    if fresh == UNDEFINED and stale == wrong:
-        return RESURRECTED
-    return REVERTED
+@inlined
+def _differing(versions: Any, stale: int, fresh: int) -> int:
+    """The fields in which two versions differ, as a set."""
+    differ = 0
+    if stale != fresh:
+        for field in range(versions.shape[1]):
+            differ |= (versions[stale, field] != versions[fresh, field]) << field % SET_BITS
+    return differ
 
 
-@compiled
-def needs_race(right: int, fresh: int, serial: int) -> bool:
-    """Whether a clobber needs concurrency: the site's patch on an up-to-date snapshot, `serial`, would have been right."""
-    return right == (fresh if serial == ABSENT else serial)
+@inlined
+def _write(pairs: Pairs, pair: int, runs: bool, at: _Commit, timeline: _Timeline, books: _Books) -> None:
+    """One field of a commit; unless it `runs`, the strategy's rule is known to write what the reference writes."""
+    field, versions = pairs.strategy.field[pair], books.versions
+    before = versions[at.fresh, field]
+    if not runs and pairs.keeps[pair] and before != UNDEFINED:
+        return
+    patch, meant = written(pairs.reference, pair, versions, at.fresh, at.fresh, timeline.request, at.row)
+    right, sets = merged(before, patch), at.is_write and patch != ABSENT and meant
+    value, asked = right, False
+    if runs:
+        patch, asked = written(pairs.strategy, pair, versions, at.stale, at.fresh, timeline.request, at.row)
+        value = merged(before, patch)
+    if value == before and right == before and not sets:
+        return
+    if value != before:
+        _change(books, at, field, value)
+    books.writes[at.row] += sets
+    _end_standing(books, at.owner, field, timeline.end[at.row])
+    if value != right:
+        # What the reference would have replaced as well is nobody's loss.
+        victim = at.row if sets else books.author[at.owner, field] if right == before else NOBODY
+        books.author[at.owner, field] = NOBODY
+        if victim != NOBODY:
+            books.lost[victim] += 1
+        _note(pairs, pair, at, victim, right, value, asked, timeline, books)
+    elif sets or right != before:
+        books.author[at.owner, field] = at.row if sets else NOBODY
+
+
+@inlined
+def _change(books: _Books, at: _Commit, field: int, value: int) -> None:
+    """Put a value into the entry that the commit leaves; its first change makes a new version."""
+    versions, version = books.versions, books.newest[at.owner]
+    if version == at.fresh:
+        version = books.counts[VERSIONS]
+        for column in range(versions.shape[1]):
+            versions[version, column] = versions[at.fresh, column]
+        books.newest[at.owner] = books.version[at.row] = version
+        books.counts[VERSIONS] += 1
+    versions[version, field] = value
+
+
+@inlined
+def _end_standing(books: _Books, owner: int, field: int, time: float) -> None:
+    """The field is written or changed: a wrong value that stood in it stands no longer."""
+    number = books.standing[owner, field]
+    if number != NOBODY:
+        if number < books.until.size:
+            books.until[number] = time
+        books.standing[owner, field] = NOBODY
+
+
+@inlined
+def _note(
+    pairs: Pairs, pair: int, at: _Commit, victim: int, right: int, value: int, asked: bool, timeline: _Timeline, books: _Books
+) -> None:
+    """Write a clobber down, if there is room."""
+    number, field = books.counts[CLOBBERS], pairs.strategy.field[pair]
+    books.counts[CLOBBERS] += 1
+    books.standing[at.owner, field] = number
+    if number >= books.until.size:
+        return
+    found = finding(
+        pairs.strategy, pair, books.versions, at.stale, at.fresh, timeline.request, at.row, right, value, asked
+    )  # fmt: skip
+    columns = books.found
+    columns[CULPRIT, number], columns[VICTIM, number], columns[FIELD, number] = at.row, victim, field
+    columns[KIND, number], columns[RACING, number] = (found - 1) // 2, (found - 1) % 2
+    columns[WRONG, number], columns[RIGHT, number] = value, right
+    columns[FRESH, number], columns[STALE, number] = books.versions[at.fresh, field], books.versions[at.stale, field]
+    books.until[number] = np.inf

@@ -17,7 +17,7 @@ from simlib.estimate.intervals import Mean, Rate
 from simlib.estimate.result import Result, estimate_columns
 from simlib.estimate.wording import interval_text, listed, percent, rate_text
 from simlib.replay.counterfactual import Counterfactual
-from simlib.replay.replay import KINDS
+from simlib.replay.judging import KINDS
 from simlib.report.html import ACCENT, FAINT, INK, KIND_COLOURS, SITE_COLOURS, Columns, Figure, draw
 
 ROW = 0.36

@@ -15,7 +15,8 @@ from simlib.case.case import Case
 from simlib.case.snapshots import readers, sources
 from simlib.estimate.wording import seconds
 from simlib.model.history import History
-from simlib.replay.replay import KINDS, Outcomes
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import Outcomes
 from simlib.report.html import ACCENT, FAINT, INK, SOFT, Columns, Figure, draw
 
 CULPRIT, STORE, OTHER = 0.0, 1.0, 2.0

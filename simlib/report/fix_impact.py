@@ -20,8 +20,9 @@ from simlib.estimate.experiment import ENGINES, FEW, find_example, run
 from simlib.estimate.result import Result
 from simlib.estimate.wording import milliseconds, percent, rate_text, seconds
 from simlib.replay.counterfactual import Counterfactual, counterfactual
+from simlib.replay.judging import KIND_MEANINGS, KINDS
 from simlib.replay.recording import Recording, find_recording, read_recording
-from simlib.replay.replay import KIND_MEANINGS, KINDS, Outcomes
+from simlib.replay.replay import Outcomes
 from simlib.report import charts
 from simlib.report.diagram import sequence
 from simlib.report.html import Figure, Html, bullets, coded, marked, paragraphs, table_html, two_lines

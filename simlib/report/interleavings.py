@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from simlib.case.case import load_case
-from simlib.replay.replay import KIND_MEANINGS, KINDS
+from simlib.replay.judging import KIND_MEANINGS, KINDS
 from simlib.report.diagram import sequence
 from simlib.report.html import Figure, Html, bullets, paragraphs, table_html
 from simlib.search.counterexample import Counterexample, judge

@@ -8,7 +8,7 @@ from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference
 from simlib.estimate.result import Result
 from simlib.estimate.wording import percent, points, rate_text, span
-from simlib.replay.replay import KINDS
+from simlib.replay.judging import KINDS
 from simlib.report.html import Html, bullets, coded, paragraphs
 from simlib.search.prove import Proofs
 

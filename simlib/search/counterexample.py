@@ -11,7 +11,8 @@ from simlib.case.rules import ABSENT
 from simlib.common.arrays import Codes
 from simlib.common.errors import RunError
 from simlib.model.history import History, Values
-from simlib.replay.replay import KINDS, Outcomes, replay_strategy
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import Outcomes, replay_strategy
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def last_moment(case: Case, outcomes: Outcomes) -> Moment:
     """The last commit of a replayed schedule."""
     history, last = outcomes.history, len(outcomes.history) - 1
     entries = np.concatenate([history.initial, outcomes.entries])
-    stale, fresh = entries[history.snapshot[last] + 1], entries[last]
-    intended, expected, unused = np.empty_like(fresh), np.empty_like(fresh), np.empty(fresh.size, dtype=np.bool_)
-    evaluate(case.reference.program, int(history.site[last]), fresh, fresh, history.request[last], intended, unused)
-    merge(fresh, intended, expected)
-    return Moment(stale, fresh, history.request[last], entries[last + 1], expected)
+    stale, fresh = history.snapshot[last] + 1, last
+    intended, expected = np.empty((2, len(case.fields)), dtype=entries.dtype)
+    evaluate(case.reference.program, history.site[last], entries, fresh, fresh, history.request, last, intended)
+    merge(entries[fresh], intended, expected)
+    return Moment(entries[stale], entries[fresh], history.request[last], entries[last + 1], expected)

@@ -7,7 +7,7 @@ entries, looked at through the cone, is a schedule of the cone, and the other wa
 couples are checked apart.
 
 A cone is small enough to write down what a commit can do for every pair of snapshot and fresh entry: `tabulate` asks the
-evaluator of the replay and its classification, once, and the search only looks it up.
+evaluator and the judging of the replay, once, and the search only looks it up.
 """
 
 from collections.abc import Iterator
@@ -18,32 +18,32 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simlib.case.case import Case, Strategy
-from simlib.case.evaluator import evaluate, merge
+from simlib.case.evaluator import merged, written
+from simlib.case.pairs import Pairs
 from simlib.case.rules import (
     ABSENT,
     BANK,
-    EFFECTIVE_STALE_ALONE,
+    EFFECTIVE_FRESH,
+    EFFECTIVE_STALE,
     FRESH,
-    LITERAL,
-    NO_SOURCE,
+    NO_KEY,
     REQUEST,
     REQUESTED,
     STALE,
     UNDEFINED,
-    Context,
     Program,
 )
 from simlib.common.arrays import Codes, Ints
-from simlib.common.compilation import compiled
+from simlib.common.compilation import inlined, lean
 from simlib.common.errors import RunError
-from simlib.replay.replay import classify, needs_race
+from simlib.replay.judging import NONE, finding
 
 VALUES = 2
 """Defined values of a field; beside them it can be undefined. Two are the fewest with an older and a newer one."""
 VALUE_COST, CLEAR_COST = 100, 1
 """The price of a value, and of a cleared key, in an entry or a request; of equally short schedules the cheapest wins."""
-NONE, END = 0, -1
-"""No finding; and the end of a row of choices."""
+END = -1
+"""The end of a row of choices."""
 LARGEST = 200_000_000
 """Commits that are tabulated for one cone at most."""
 
@@ -86,7 +86,7 @@ class Commits(NamedTuple):
     entry: Ints
     """The entry afterwards, or END."""
     finding: Ints
-    """NONE, or 1 + 2 x kind + racing, if it clobbers the field that the cone is of."""
+    """What `judging.finding` says of the field that the cone is of."""
     request: Ints
     """Number of the request in `Cone.requests`."""
     cost: Ints
@@ -106,7 +106,7 @@ def find_cone(case: Case, strategy: Strategy, field: int, *others: int) -> Cone:
                         keys[site].setdefault(key, False)
                     kin.join([("field", member)] if mention.is_value else [], mention)
                 if program.when[row] == REQUESTED:
-                    keys[site][int(program.sources[row, 0]) % BANK] = True
+                    keys[site][int(program.value[row, 0]) % BANK] = True
     requests, costs = zip(*(_requests(options, len(case.request)) for options in keys), strict=True)
     return Cone(tuple(fields), requests, costs, _images([kin.find(("field", member)) for member in fields]))
 
@@ -145,29 +145,15 @@ def _rows(program: Program, field: int) -> Iterator[tuple[int, int]]:
 
 
 def _mentions(program: Program, row: int) -> Iterator[_Mention]:
-    context = program.context
-    for source in program.sources[row]:
-        yield from _source(int(source), context, is_value=True)
-    yield from _source(int(program.unless[row]), context, is_value=False)
-
-
-def _source(source: int, context: Context, is_value: bool) -> Iterator[_Mention]:
-    bank, index = divmod(source, BANK)
-    if source == NO_SOURCE or bank == LITERAL:
-        return
-    if bank in (STALE, FRESH):
-        yield _Mention([index], [], is_value)
-    elif bank == REQUEST:
-        yield _Mention([], [index], is_value)
-    else:
-        alone = bank == EFFECTIVE_STALE_ALONE
-        yield _Mention(_columns(context.entry[index]), [] if alone else _columns(context.request[index]), is_value)
-        if not alone:
-            yield _Mention(_columns(context.conflict_entry), _columns(context.conflict_request), is_value=False)
-
-
-def _columns(row: Ints) -> list[int]:
-    return [int(column) for column in row if column != NO_SOURCE]
+    for table, is_value in ((program.value, True), (program.unless, False)):
+        for source in table[row].tolist():
+            bank, index = divmod(source, BANK)
+            if bank in (STALE, FRESH):
+                yield _Mention([index], [], is_value)
+            if bank in (REQUEST, EFFECTIVE_STALE, EFFECTIVE_FRESH) and index != NO_KEY:
+                yield _Mention([], [index], is_value)
+            if bank in (EFFECTIVE_STALE, EFFECTIVE_FRESH):
+                yield _Mention(program.conflict_entry.tolist(), program.conflict_request.tolist(), is_value=False)
 
 
 def _requests(options: dict[int, bool], width: int) -> tuple[Codes, Ints]:
@@ -213,58 +199,52 @@ def tabulate(case: Case, strategy: Strategy, cone: Cone) -> Commits:
             f"{most} requests, too many to search (at most {LARGEST:,} commits)"
         )
     commits = Commits(np.full(shape, END), *np.zeros((3, *shape), dtype=np.int64))
-    program, reference = (_restricted(rules.program, cone.fields) for rules in (strategy, case.reference))
     digits, members = entry_digits(len(cone.fields)), np.array(cone.fields, dtype=np.int64)
     entries = np.zeros((cone.entries, len(case.fields)), dtype=np.int32)
     entries[:, members] = digits
+    weights = np.zeros(len(case.fields), dtype=np.int64)
+    weights[members] = (VALUES + 1) ** np.arange(members.size)
     for site, (requests, costs) in enumerate(zip(cone.requests, cone.costs, strict=True)):
-        _tabulate_site(program, reference, site, entries, members, requests, costs, commits)
+        _tabulate_site(strategy.pairs, site, weights, entries, requests, costs, Commits(*(table[site] for table in commits)))
     return commits
 
 
-def _restricted(program: Program, fields: tuple[int, ...]) -> Program:
-    """The rules that write these fields, and no others."""
-    keep = np.isin(program.field, fields)
-    first = np.concatenate([[0], np.cumsum(keep)])[program.first]
-    return Program(first, program.field[keep], program.when[keep], program.unless[keep], program.sources[keep], program.context)
-
-
-@compiled
-def _tabulate_site(
-    program: Program, reference: Program, site: int, entries: Any, members: Any, requests: Any, costs: Any, commits: Commits
-) -> None:
-    """Fill the site's part of `commits`."""
-    target, weights = members[0], (VALUES + 1) ** np.arange(members.size)
-    patch, serial, entry = np.empty((3, entries.shape[1]), dtype=np.int32)
-    asked, unused = np.empty((2, entries.shape[1]), dtype=np.bool_)
-    right = np.empty((len(entries), len(requests)), dtype=np.int32)  # what the reference leaves in the field
-    for current in range(len(entries)):
-        for number in range(len(requests)):
-            evaluate(reference, site, entries[current], entries[current], requests[number], patch, unused)
-            merge(entries[current], patch, entry)
-            right[current, number] = entry[target]
+@lean
+def _tabulate_site(pairs: Pairs, site: int, weights: Any, entries: Any, requests: Any, costs: Any, commits: Commits) -> None:
+    """Fill the site's part of `commits`; `weights` are what the digits of an entry's number are worth, 0 outside the cone."""
     for snapshot in range(len(entries)):
         for current in range(len(entries)):
-            stale, fresh = entries[snapshot], entries[current]
             count = 0
-            for number in range(len(requests)):
-                evaluate(program, site, stale, fresh, requests[number], patch, asked)
-                merge(fresh, patch, entry)
-                finding = NONE
-                if entry[target] != right[current, number]:
-                    evaluate(program, site, fresh, fresh, requests[number], serial, unused)
-                    kind = classify(stale[target], fresh[target], entry[target], asked[target])
-                    finding = 1 + 2 * kind + needs_race(right[current, number], fresh[target], serial[target])
-                code = 0
-                for place in range(members.size):
-                    code += entry[members[place]] * weights[place]
+            for request in range(len(requests)):
+                entry, found = _outcome(pairs, site, weights, entries, snapshot, current, requests, request)
                 for choice in range(count):
-                    same = commits.entry[site, snapshot, current, choice] == code
-                    if same and commits.finding[site, snapshot, current, choice] == finding:
+                    same = commits.entry[snapshot, current, choice] == entry
+                    if same and commits.finding[snapshot, current, choice] == found:
                         break
                 else:
-                    commits.entry[site, snapshot, current, count] = code
-                    commits.finding[site, snapshot, current, count] = finding
-                    commits.request[site, snapshot, current, count] = number
-                    commits.cost[site, snapshot, current, count] = costs[number]
+                    commits.entry[snapshot, current, count] = entry
+                    commits.finding[snapshot, current, count] = found
+                    commits.request[snapshot, current, count] = request
+                    commits.cost[snapshot, current, count] = costs[request]
                     count += 1
+
+
+@inlined
+def _outcome(
+    pairs: Pairs, site: int, weights: Any, entries: Any, stale: int, fresh: int, requests: Any, row: int
+) -> tuple[int, int]:
+    """The number of the entry that a commit leaves, and what is to be said of the first field of the cone."""
+    entry, found = fresh, NONE
+    for pair in range(pairs.strategy.first[site], pairs.strategy.first[site + 1]):
+        field = pairs.strategy.field[pair]
+        if weights[field] == 0:
+            continue
+        before = entries[fresh, field]
+        patch, asked = written(pairs.strategy, pair, entries, stale, fresh, requests, row)
+        value = merged(before, patch)
+        entry += (value - before) * weights[field]
+        if weights[field] == 1:
+            serial, _ = written(pairs.reference, pair, entries, fresh, fresh, requests, row)
+            right = merged(before, serial)
+            found = finding(pairs.strategy, pair, entries, stale, fresh, requests, row, right, value, asked)
+    return entry, found

@@ -30,7 +30,7 @@ import pandas as pd
 
 from simlib.case.case import Case, Scope
 from simlib.common.errors import InputError, RunError, allowed
-from simlib.replay.replay import KINDS
+from simlib.replay.judging import KINDS
 from simlib.search.counterexample import Counterexample, Step
 from simlib.search.dependencies import Cone, find_cone, tabulate
 from simlib.search.statespace import CACHED, Found, Search, lay_out, make_system, search

@@ -14,8 +14,8 @@ from simlib.case.case import Case, Scope
 from simlib.common.arrays import Ints
 from simlib.common.compilation import compiled
 from simlib.common.errors import InputError, RunError
-from simlib.replay.replay import KINDS
-from simlib.search.dependencies import END, NONE, VALUE_COST, Commits, Cone
+from simlib.replay.judging import KINDS, NONE
+from simlib.search.dependencies import END, VALUE_COST, Commits, Cone
 
 CACHED, NEWEST = -1, -2
 """Instead of a slot: the snapshot is read through the cache when the lock is granted; or it is the fresh entry."""

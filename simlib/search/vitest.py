@@ -10,7 +10,6 @@ from typing import Any
 
 from simlib.case.case import Case
 from simlib.case.rules import Rule
-from simlib.common.arrays import Ints
 
 _TEMPLATE = """\
 {comment}
@@ -113,16 +112,16 @@ def _assignment(field: str, rule: Rule) -> list[str]:
 
 
 def _effective(case: Case) -> str:
-    context = case.reference.program.context
+    context = case.context
 
-    def either(entry: Ints, request: Ints, asked: str) -> str:
-        names = [f"entry.{case.fields[column]}" for column in entry if column >= 0]
-        return " ?? ".join([*names, *(f"{asked}.{case.request[column]}" for column in request if column >= 0)])
+    def either(entry: tuple[int, ...], request: tuple[int, ...], asked: str) -> str:
+        names = [f"entry.{case.fields[column]}" for column in entry]
+        return " ?? ".join([*names, *(f"{asked}.{case.request[column]}" for column in request)])
 
     return _EFFECTIVE.format(
         effective=case.sections.regression_test.effective,
-        conflict_entry=either(context.conflict_entry, context.conflict_request[:0], "") or "undefined",
-        conflict_request=either(context.conflict_entry[:0], context.conflict_request, "request") or "undefined",
+        conflict_entry=either(context.conflict_entry, (), "") or "undefined",
+        conflict_request=either((), context.conflict_request, "request") or "undefined",
         values="\n".join(
             f"    {name}: {either(context.entry[number], context.request[number], 'usable')},"
             for number, name in enumerate(case.effective)

@@ -124,8 +124,8 @@ class Gateway:
 def patched(job: Job, step: int, snapshot: Entry, fresh: Entry) -> Codes:
     """(fields,) the value codes that the strategy commits."""
     patch, entry = np.empty((2, fresh.codes.size), dtype=np.int32)
-    asked = np.empty(fresh.codes.size, dtype=np.bool_)
-    evaluate(job.strategy.program, job.site[step], snapshot.codes, fresh.codes, job.request[step], patch, asked)
+    entries = np.stack([snapshot.codes, fresh.codes])
+    evaluate(job.strategy.program, job.site[step], entries, 0, 1, job.request, step, patch)
     merge(fresh.codes, patch, entry)
     return entry
 

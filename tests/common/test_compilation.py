@@ -22,7 +22,7 @@ def python(code, folder, **environment):
 def test_compiling_is_said_once_and_loading_from_the_cache_is_silent(tmp_path):
     code = (
         "from simlib.cli.compiling import announced\n"
-        "from simlib.replay.replay import classify, needs_race\n"
+        "from simlib.replay.judging import classify, needs_race\n"
         "announced(lambda: print(needs_race(1, 2, 3), classify(1, 2, 2, False)))()"
     )
     first, second = (python(code, ROOT, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
@@ -46,6 +46,6 @@ def test_where_neither_the_package_nor_the_home_can_be_written_the_cache_is_in_t
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     nowhere = {"HOME": os.devnull, "XDG_CACHE_HOME": os.devnull, "NUMBA_CACHE_DIR": "", "TMPDIR": str(temporary)}
-    done = python("from simlib.replay.replay import needs_race; print(needs_race(1, 2, 3))", tmp_path, **nowhere)
+    done = python("from simlib.replay.judging import needs_race; print(needs_race(1, 2, 3))", tmp_path, **nowhere)
     assert done.stdout == "False\n"
     assert list(temporary.glob("simlib-*/**/*.nbi"))

@@ -13,7 +13,8 @@ from schedules import CASE, FIELDS, SITES, commit, give_up, history_of, read
 
 from simlib.model.history import History
 from simlib.replay.counts import EDGES, Tally, cost, count_json, quantile, tally, unit_rows
-from simlib.replay.replay import KINDS, Outcomes, replay_strategy
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import Outcomes, replay_strategy
 
 FLOW_KINDS = ("turn", "patch", "inbound", "spawn")
 

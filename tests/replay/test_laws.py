@@ -11,7 +11,8 @@ from schedules import CASE, FIELDS, REQUEST, defined, history_of, named_clobbers
 
 from simlib.model.history import same
 from simlib.model.simpy_model import simulate
-from simlib.replay.replay import KINDS, Clobbers, replay_strategy
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import Clobbers, replay_strategy
 from simlib.workload.traffic import draw
 
 ALL = [*CASE.strategies.values(), CASE.reference]

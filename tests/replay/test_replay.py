@@ -15,7 +15,8 @@ from simlib.case.rules import ABSENT
 from simlib.common.files import validated
 from simlib.model import compiled_model
 from simlib.model.history import History, Values
-from simlib.replay.replay import KINDS, NOBODY, replay_strategy
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import NOBODY, replay_strategy
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Workload
 
@@ -179,7 +180,7 @@ def test_more_clobbers_than_expected_are_all_kept() -> None:
 @pytest.mark.parametrize("name", list(OPENCLAW.strategies))
 def test_the_handlers_of_the_lineage_that_only_race_are_faithful(name: str) -> None:
     pairs = OPENCLAW.strategies[name].pairs
-    handler = pairs.faithful[: pairs.first[1]]
+    handler = pairs.faithful[: pairs.strategy.first[1]]
     # Outside a race: `replace` drops fields, the sketch erases the group fields, the others do no harm.
     assert handler.all() == (name not in ("replace", "sketch-70575"))
 

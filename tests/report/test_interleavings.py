@@ -2,7 +2,7 @@
 
 import pytest
 
-from simlib.replay.replay import KINDS
+from simlib.replay.judging import KINDS
 from simlib.report import interleavings
 from simlib.report.interleavings import Interleavings, examples, figure, matrix, scope_table, study
 

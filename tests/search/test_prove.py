@@ -15,7 +15,8 @@ from simlib.common.errors import InputError, RunError
 from simlib.common.files import load_yaml, validated
 from simlib.common.shipped import find, shipped_names
 from simlib.model.simpy_model import simulate
-from simlib.replay.replay import KINDS, replay_strategy
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import replay_strategy
 from simlib.search.counterexample import judge, to_history
 from simlib.search.dependencies import find_cone, tabulate
 from simlib.search.prove import Proof, Proofs, prove, schedules

@@ -11,7 +11,8 @@ import numpy as np
 from simlib.case.case import Case, Scope, Strategy
 from simlib.case.rules import ABSENT
 from simlib.model.history import History, Values
-from simlib.replay.replay import KINDS, replay_strategy
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import replay_strategy
 
 REQUEST_VALUES = (ABSENT, 0, 1, 2)
 Order = tuple[tuple[tuple[int, str], ...], tuple[int, ...], tuple[int, ...]]

@@ -17,7 +17,8 @@ from simlib.case.evaluator import evaluate
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.arrays import Codes
 from simlib.model.history import History, Values
-from simlib.replay.replay import KINDS, NOBODY, Outcomes, replay_strategy
+from simlib.replay.judging import KINDS
+from simlib.replay.replay import NOBODY, Outcomes, replay_strategy
 
 CASE = load_case("openclaw-70575")
 FIELDS, REQUEST, SITES = CASE.fields, CASE.request, CASE.sites
@@ -195,14 +196,8 @@ def patch_of(
 ) -> dict[str, str | None]:
     """The patch that a site writes: None for a key that is there and undefined; absent keys are absent."""
     coder = Coder(case)
-    patch, asked = np.empty(len(case.fields), dtype=np.int32), np.empty(len(case.fields), dtype=np.bool_)
-    evaluate(
-        rules.program,
-        case.sites.index(site),
-        coder.row(stale, case.fields, UNDEFINED),
-        coder.row(stale if fresh is None else fresh, case.fields, UNDEFINED),
-        coder.row(request or {}, case.request, ABSENT),
-        patch,
-        asked,
-    )
+    patch = np.empty(len(case.fields), dtype=np.int32)
+    entries = np.array([coder.row(entry, case.fields, UNDEFINED) for entry in (stale, stale if fresh is None else fresh)])
+    requests = coder.row(request or {}, case.request, ABSENT)[None, :]
+    evaluate(rules.program, case.sites.index(site), entries, 0, 1, requests, 0, patch)
     return coder.names(patch, case.fields)
