@@ -95,7 +95,9 @@ def _show(proofs: "Proofs", form: str, out: Path | None) -> None:
 
 
 def _name(one: "Counterexample", ending: str) -> str:
-    return f"{one.strategy}-{one.kind}{'' if one.racing else '-no-race'}.{ending}"
+    from simlib.common.files import file_name
+
+    return f"{file_name(one.strategy)}-{one.kind}{'' if one.racing else '-no-race'}.{ending}"
 
 
 def _write(files: dict[str, bytes], folder: Path | None) -> None:

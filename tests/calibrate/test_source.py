@@ -8,7 +8,7 @@ import pytest
 
 from simlib.calibrate.arrivals import fit_arrivals, fit_popularity
 from simlib.calibrate.evidence import empirical, write_workload
-from simlib.calibrate.from_history import calibrate_history, find_locking
+from simlib.calibrate.from_history import calibrate_history
 from simlib.calibrate.from_log import calibrate_log
 from simlib.calibrate.from_trace import calibrate_trace
 from simlib.calibrate.source import calibrate
@@ -54,34 +54,6 @@ def test_a_calibration_of_the_model_gives_back_the_workload_that_was_run() -> No
     assert {len(found.traffic[kind].steps) for kind in found.traffic} == {1}
 
 
-def test_the_time_until_the_lock_is_free_is_found_again_in_a_run_of_the_model() -> None:
-    workload = load_workload("handler-only", ["duration=60", "store.release=0.002"])
-    locking = find_locking(simulate(workload, CASE, draw(workload, CASE, 3, 0)), CASE)
-    assert locking.release == pytest.approx(0.002, rel=1e-6)
-    assert locking.early == 0.0
-
-
-QUICK = ["times.handler.hold=0.0005", "times.patch.hold=0.0005", "times.inbound.hold=0.0005", "sessions.count=3"]
-
-
-@pytest.mark.parametrize("tick", [0.0, 0.004, 0.05])
-def test_the_mtimes_tick_is_found_again_in_a_run_of_the_model(tick: float) -> None:
-    settings = ["duration=120", "store.gateways=2", f"store.mtime_tick={tick}", "traffic.turn.rate=60", "traffic.patch.rate=60"]
-    workload = load_workload("handler-only", [*QUICK, *settings])
-    found = find_locking(simulate(workload, CASE, draw(workload, CASE, 3, 0)), CASE).tick
-    # Some hundred reads behind or more: a standard error of a tenth at most.
-    assert found == pytest.approx(tick, rel=0.2, abs=1e-6)
-
-
-@pytest.mark.parametrize("hold", [0.005, 0.025])
-def test_how_processes_share_the_lock_is_found_again_in_a_run_of_the_model(hold: float) -> None:
-    settings = ["duration=60", "store.gateways=2", f"times.handler.hold={hold}"]
-    workload = load_workload("handler-only", settings)
-    locking = find_locking(simulate(workload, CASE, draw(workload, CASE, 3, 0)), CASE)
-    assert locking.release == pytest.approx(0.0, abs=1e-3)
-    assert locking.poll == pytest.approx(workload.store.lock_poll, rel=0.02)
-
-
 def test_a_time_out_is_found_again_to_within_a_poll() -> None:
     settings = ["duration=60", "store.gateways=2", "store.lock_timeout=0.05", "times.handler.hold=0.025"]
     workload = load_workload("handler-only", settings)
@@ -90,11 +62,6 @@ def test_a_time_out_is_found_again_to_within_a_poll() -> None:
     found = calibrate_history(history, CASE, "model")
     assert 0.05 <= found.workload.store.lock_timeout <= 0.05 + 2 * workload.store.lock_poll
     assert any("time-out" in line for line in found.assumed)
-
-
-def test_one_process_says_nothing_of_the_mtime() -> None:
-    workload = load_workload("handler-only", ["duration=30"])
-    assert find_locking(simulate(workload, CASE, draw(workload, CASE, 3, 0)), CASE).tick is None
 
 
 @pytest.mark.parametrize("name", [*shipped_recordings(), LOG.name])

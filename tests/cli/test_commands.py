@@ -232,3 +232,16 @@ def _cpu_seconds(pid: int) -> float:
     with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a device
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/outside", "a/b"])
+def test_a_strategys_name_never_decides_where_a_file_is_written(name, tmp_path):
+    source = (ROOT / "data" / "cases" / "openclaw-70575.yaml").read_text()
+    case, out = tmp_path / "mine.yaml", tmp_path / "deep" / "out"
+    case.write_text(re.sub(r"(?<![\w-])after-19328(?![\w-])", f'"{name}"', source))
+    scope = ("--scope", "handler+patch", "--as", "vitest", "--out", str(out))
+    done = simlib("interleave", "--case", str(case), "--strategy", name, *scope)
+    assert done.returncode == 0, done.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path != case]
+    assert written
+    assert all(path.parent == out for path in written)

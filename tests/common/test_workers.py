@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 from places import ROOT
+from processes import group_is_gone, wait_until
 from tasks import die_at_one, power, refuse_two
 
 from simlib.common.errors import InputError, RunError
@@ -35,22 +35,6 @@ def test_a_worker_that_dies_fails_the_run_in_one_line() -> None:
 
 
 RUN = ("run", "busy-team", "--jobs", "2", "--engine", "simpy", "--replicates", "5000", "--set", "duration=3000")
-
-
-def group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    for _ in range(600):
-        if holds():
-            return
-        time.sleep(0.05)
-    pytest.fail(f"never happened: {what}")
 
 
 def begin() -> "subprocess.Popen[str]":

@@ -1,5 +1,6 @@
 """The replay against plain dictionaries: on simulated histories, and on drawn cases with drawn histories."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from simlib.case.case import Case, Strategy, compile_case, load_case
 from simlib.case.case_file import CaseModel
+from simlib.case.pairs import ALWAYS, EVERYTHING
 from simlib.case.rules import ABSENT
 from simlib.common.files import validated
 from simlib.model import compiled_model
@@ -53,6 +55,37 @@ def test_every_strategy_on_any_workload_against_dictionaries(workload: Workload,
     history = compiled_model.simulate(workload, OPENCLAW, draw(workload, OPENCLAW, seed, 0))
     for strategy in (*OPENCLAW.strategies.values(), OPENCLAW.reference):
         agree(OPENCLAW, strategy, history)
+
+
+def skipping_nothing(strategy: Strategy) -> Strategy:
+    """The strategy with every rule run for every transaction."""
+    pairs = strategy.pairs
+    return replace(
+        strategy,
+        pairs=pairs._replace(
+            faithful=np.zeros_like(pairs.faithful),
+            keeps=np.zeros_like(pairs.keeps),
+            wants=np.full_like(pairs.wants, ALWAYS),
+            watches=np.full_like(pairs.watches, EVERYTHING),
+        ),
+    )
+
+
+def same_outcomes(case: Case, strategy: Strategy, history: History) -> None:
+    """What replay may skip changes no result."""
+    ours, plain = replay_strategy(case, strategy, history), replay_strategy(case, skipping_nothing(strategy), history)
+    assert (ours.entries == plain.entries).all()
+    for name, column in vars(ours.clobbers).items():
+        assert np.array_equal(column, getattr(plain.clobbers, name)), name
+    assert (ours.writes.tolist(), ours.lost.tolist()) == (plain.writes.tolist(), plain.lost.tolist())
+
+
+@given(workload=workloads(), seed=SEEDS)
+@settings(max_examples=20)
+def test_what_replay_may_skip_against_running_every_rule_of_every_transaction(workload: Workload, seed: int) -> None:
+    history = compiled_model.simulate(workload, OPENCLAW, draw(workload, OPENCLAW, seed, 0))
+    for strategy in (*OPENCLAW.strategies.values(), OPENCLAW.reference):
+        same_outcomes(OPENCLAW, strategy, history)
 
 
 CONTEXT = {
@@ -147,6 +180,7 @@ def test_any_case_on_any_history_against_dictionaries(case: Case, seed: int) -> 
     history = any_history(case, seed)
     for strategy in (*case.strategies.values(), case.reference):
         agree(case, strategy, history, CONTEXT)
+        same_outcomes(case, strategy, history)
     assert len(replay_strategy(case, case.reference, history).clobbers) == 0
 
 

@@ -186,8 +186,10 @@ def main() -> None:
                 (tree / module).write_text(mutant.text, encoding="utf-8")
                 return fails(tree, tests, PATIENCE * seconds + 10)
             finally:
-                shutil.copy2(ROOT / module, tree / module)
-                trees.put(tree)
+                try:
+                    shutil.copy2(ROOT / module, tree / module)
+                finally:  # should the copy fail, nobody waits for the tree for ever
+                    trees.put(tree)
 
         with ThreadPoolExecutor(options.jobs) as pool:
             killers = list(pool.map(tried, chosen))

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import ROOT
+from processes import group_is_gone, wait_until
 
 from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError, RunError
@@ -197,28 +197,11 @@ if __name__ == "__main__":
 """
 
 
-def group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    for _ in range(1200):
-        if holds():
-            return
-        time.sleep(0.05)
-    pytest.fail(f"never happened: {what}")
-
-
 def test_ctrl_c_stops_the_gateways_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    root = ROOT
     command = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
