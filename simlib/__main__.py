@@ -1,36 +1,29 @@
 """`python -m simlib`, and the command `simlib`: the command line, ended cleanly whenever it is ended."""
 
 import os
-import signal
 import sys
-from types import FrameType
 
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-"""Exit statuses, as shells have them."""
+from simlib.common import interrupts
 
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    """End as an error would, so that everything that cleans up does."""
-    raise SystemExit(TERMINATED)
+WORDS = {130: "interrupted", 143: "terminated"}
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupts.answer()
+    status = 1
     try:
         from simlib.cli import run_command  # imported here, so that an interrupt meanwhile is one as well
 
         status = run_command()
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        if interrupts.status() is None:
+            raise
     # From here on there is nothing to clean up but what Python does by itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if status in (INTERRUPTED, TERMINATED):
-        print(f"simlib: {'interrupted' if status == INTERRUPTED else 'terminated'}", file=sys.stderr, flush=True)
-        os._exit(status)  # Python would kill itself with SIGINT, if the interrupt came while code in a string was executed
+    interrupts.ignore()
+    if (interrupted := interrupts.status()) is not None:
+        print(f"simlib: {WORDS[interrupted]}", file=sys.stderr, flush=True)
+        os._exit(interrupted)  # Python would kill itself with SIGINT, if the interrupt came while code in a string was executed
     sys.exit(status)
 
 

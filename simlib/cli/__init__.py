@@ -24,6 +24,7 @@ from simlib.cli.report import report
 from simlib.cli.run import run
 from simlib.cli.testbed import testbed
 from simlib.cli.validate import validate
+from simlib.common import interrupts
 from simlib.common.errors import SimlibError
 
 app = typer.Typer(
@@ -50,6 +51,8 @@ def run_command() -> int:
     try:
         return int(app(standalone_mode=False) or 0)  # typer returns the status of its own exits, 130 for Ctrl-C among them
     except Exception as error:
+        if interrupts.status() is not None:  # whatever was made of it
+            raise
         if os.environ.get("SIMLIB_DEBUG"):
             traceback.print_exc()
         return _status(error)

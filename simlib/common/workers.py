@@ -15,11 +15,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
 
+from simlib.common import interrupts
 from simlib.common.errors import RunError
 
 T = TypeVar("T")
 R = TypeVar("R")
-_HELD = (signal.SIGINT, signal.SIGTERM)
 
 
 class Workers:
@@ -142,8 +142,8 @@ def _interrupts_held() -> Iterator[None]:
         yield
         return
     noted: list[int] = []
-    answers = {number: signal.signal(number, lambda caught, _: noted.append(caught)) for number in _HELD}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    answers = {number: signal.signal(number, lambda caught, _: noted.append(caught)) for number in interrupts.HELD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.HELD)
     try:
         yield
     finally:

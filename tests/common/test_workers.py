@@ -34,6 +34,9 @@ def test_a_worker_that_dies_fails_the_run_in_one_line() -> None:
         list(spread(die_at_one, range(3), 2))
 
 
+SIGNALS = pytest.mark.parametrize(
+    ("number", "status", "says"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
 RUN = ("run", "busy-team", "--jobs", "2", "--engine", "simpy", "--replicates", "5000", "--set", "duration=3000")
 
 
@@ -48,9 +51,7 @@ def children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
-@pytest.mark.parametrize(
-    ("number", "status", "says"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
-)
+@SIGNALS
 def test_a_run_on_two_processes_ends_in_one_line_and_leaves_no_process(number: int, status: int, says: str) -> None:
     command = begin()
     wait_until(lambda: len(children(command.pid)) >= 3, "two workers (and the resource tracker)")
