@@ -46,6 +46,8 @@ def test_figures_by_hand() -> None:
     assert found["after-19328", "lost_write_rate.label"] == (2, 5)
     assert found["after-19328", "lost_write_rate.lastTo"] == (1, 5)
     assert {count for (name, _), (count, _) in found.items() if name == "all-sites"} == {0}
+    alone = tally(CASE, outcomes_of(history)[1:2], np.ones(len(history), dtype=bool))
+    assert alone == {key: count for key, count in found.items() if key[0] in ("", "after-19328")}
 
 
 def test_only_what_is_counted_counts_as_unit_as_victim_and_as_write() -> None:
