@@ -37,7 +37,7 @@ def glued(history: History, rows: Ints) -> History:
     A snapshot shows the newest commit that is still there of those that it could see. What was committed before the first of
     them counts as there from the start.
     """
-    size = len(history) + 1
+    size = len(history)
     starts = np.flatnonzero(np.diff(rows, prepend=-2) > 1)
     stops = np.append(starts[1:], rows.size) - 1
     # A row that gave up may have ended while the lock was held: what counts is who had it before.

@@ -1,18 +1,22 @@
 """Experiments: determinism, pairing, and the order of strategies that the case's authors should see."""
 
 import json
+from collections import Counter
 from dataclasses import replace
+from multiprocessing import active_children
 
 import numpy as np
 import pytest
 
 from simlib.case.case import load_case
 from simlib.common.errors import InputError, RunError
-from simlib.estimate.experiment import ENGINES, find_example, run, timelines
+from simlib.estimate import experiment
+from simlib.estimate.experiment import ENGINES, WORTH_A_POOL, find_example, run, timelines
 from simlib.model import simpy_model
+from simlib.model.history import same
 from simlib.replay.counts import EDGES, quantile
 from simlib.replay.replay import replay_strategy
-from simlib.workload.workload import load_workload
+from simlib.workload.workload import MOST_REPLICATES, load_workload
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +66,34 @@ def test_engines_that_disagree_stop_the_run(case, monkeypatch):
         run(load_workload("quiet", ["duration=100"]), case, replicates=1)
 
 
-def test_the_number_of_processes_does_not_show(case):
+def run_and_watch(*arguments, **options):
+    """The result as JSON, and how many processes there were besides ours after each replicate."""
+    processes = []
+    result = run(*arguments, **options, progress=lambda: processes.append(len(active_children())))
+    return result.to_json(), processes
+
+
+def test_the_number_of_processes_is_the_one_asked_for_and_does_not_show(case):
     model = load_workload("busy-team", ["duration=60"])
-    one, two = (run(model, case, seed=3, replicates=17, jobs=jobs).to_json() for jobs in (1, 2))
+    (one, alone), (two, together) = (run_and_watch(model, case, seed=3, replicates=17, jobs=jobs) for jobs in (1, 2))
     assert one == two
+    assert alone == [0] * 17
+    assert len(together) == 17
+    assert max(together) == 2
+
+
+def test_further_processes_are_started_if_there_is_enough_to_do_though_it_be_few_replicates(case, monkeypatch):
+    """The transactions to expect: 2 turns of 3 and 1 patch of 1 a second, for 5 s, 3 times over."""
+    model = load_workload("quiet", ["duration=5", "traffic.turn.rate=2", "traffic.patch.rate=1", "traffic.inbound.rate=0"])
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    found = []
+    for threshold in (105, 104):
+        monkeypatch.setitem(WORTH_A_POOL, "compiled", threshold)
+        found.append(run_and_watch(model, case, ["all-sites"], replicates=3))
+    (one, alone), (two, together) = found
+    assert one == two
+    assert alone == [0] * 3
+    assert max(together) == 2
 
 
 def test_what_is_kept_of_a_replicate_is_under_two_kilobytes_however_long_it_is(case):
@@ -166,18 +194,91 @@ def test_a_chosen_strategy_is_the_baseline_if_the_cases_is_not_chosen(case):
     assert result.difference("in-mutator") is None
 
 
-def test_an_example_is_a_race_if_there_is_one(case, busy_team):
-    outcomes, number = find_example(busy_team, "sketch-70575")
-    assert outcomes.clobbers.racing[number]
+def first_example(result, name, races):
+    """Replicate, culprit and field of the first clobber of the commonest sort, by looking at every one."""
+    found = []
+    for replicate in range(result.replicates):
+        history = timelines(result.workload, result.case, [name], result.seed, replicate, "compiled")[name]
+        clobbers = replay_strategy(result.case, result.case.strategy(name), history).clobbers
+        sorts = zip(
+            history.site[clobbers.culprit], clobbers.field, clobbers.kind, clobbers.racing, clobbers.culprit, strict=True
+        )
+        found += [((site, field, kind), replicate, row, field) for site, field, kind, race, row in sorts if race == races]
+    counts = Counter(sort for sort, *_ in found)
+    commonest = min(sort for sort in counts if counts[sort] == max(counts.values()))
+    return next(where for sort, *where in found if sort == commonest), len(found)
+
+
+@pytest.mark.parametrize("name", ["replace", "sketch-70575"])
+@pytest.mark.parametrize("races", [True, False])
+def test_an_example_is_the_first_clobber_of_the_commonest_sort_among_races_if_there_is_one(case, busy_team, name, races):
+    (replicate, culprit, field), count = first_example(busy_team, name, races)
+    assert count > 1
+    if not races:  # as if no race had been counted
+        sums = busy_team.totals.sums | {"clobbers": busy_team.totals.sums["clobbers"] * [1, 0]}
+        busy_team = replace(busy_team, totals=replace(busy_team.totals, sums=sums))
+    outcomes, number = find_example(busy_team, name)
+    assert same(outcomes.history, timelines(busy_team.workload, case, [name], 1, replicate, "compiled")[name])
+    assert (outcomes.clobbers.culprit[number], outcomes.clobbers.field[number]) == (culprit, field)
+    assert outcomes.clobbers.racing[number] == races
+
+
+def test_without_a_clobber_there_is_no_example(busy_team):
     assert find_example(busy_team, "all-sites") is None
+
+
+def test_a_rate_is_counted_if_it_is_large_or_was_seen_often_enough(case, monkeypatch):
+    thin = load_workload("handler-only", ["sessions.count=2000", "duration=60"])
+
+    def conditional(few, rare):
+        monkeypatch.setattr(experiment, "FEW", few)
+        monkeypatch.setattr(experiment, "RARE", rare)
+        return set(run(thin, case, ["after-19328", "all-sites"], replicates=10, jobs=1).conditional)
+
+    rate = run(thin, case, ["after-19328"], replicates=10, jobs=1).clobber_rate("after-19328")
+    seen, largest = int(rate.totals.sum()), rate.estimate
+    assert seen > 1
+    assert conditional(seen + 1, 1.0) == {"after-19328"}
+    assert conditional(seen, 1.0) == set()
+    assert conditional(seen + 1, largest) == set()
+    assert conditional(seen, largest) == set()
+
+
+def test_what_was_never_counted_is_not_taken_for_certain(case):
+    """With a session for each flow, hardly two of them ever meet; what would happen if they did is known all the same."""
+    sparse = load_workload("handler-only", ["sessions.count=50000", "duration=10"])
+    result = run(sparse, case, ["after-19328", "all-sites"], replicates=3, jobs=1)
+    assert result.clobber_rate("after-19328").totals.tolist() == [0, 0, 0]
+    assert set(result.conditional) == {"after-19328"}
+    assert 0 < result.best_rate("after-19328").estimate < 1e-3
+
+
+def test_what_is_not_said_is_as_the_workload_and_the_case_say(case):
+    model = load_workload("quiet", ["duration=30", "replicates=3"])
+    result = run(model, case)
+    assert result.replicates == 3
+    assert result.strategies == tuple(case.strategies)
+    assert result.to_json() == run(model, case, list(case.strategies), seed=1, replicates=3, jobs=1).to_json()
+
+
+def test_the_least_numbers_are_allowed(case):
+    result = run(load_workload("quiet", ["duration=30"]), case, seed=0, replicates=1, jobs=1)
+    assert (result.seed, result.replicates) == (0, 1)
+
+
+def test_a_workload_of_another_case_is_refused(case):
+    with pytest.raises(InputError, match="nowhere"):
+        run(load_workload("quiet", ["traffic.turn.steps.nowhere=[]"]), case)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"replicates": 0}, "replicates: 0"),
-        ({"seed": -1}, "seed: -1"),
-        ({"jobs": 0}, "jobs: 0"),
+        ({"replicates": 0}, "replicates: 0 is too small; allowed: 1 or more"),
+        ({"replicates": MOST_REPLICATES + 1, "engine": "fast"}, f"replicates: {MOST_REPLICATES + 1} is too many"),
+        ({"replicates": MOST_REPLICATES, "engine": "fast"}, "engine 'fast'"),
+        ({"seed": -1}, "seed: -1 is too small; allowed: 0 or more"),
+        ({"jobs": 0}, "jobs: 0 is too small; allowed: 1 or more"),
         ({"engine": "fast"}, "engine 'fast' is not known; allowed: compiled, simpy"),
     ],
 )

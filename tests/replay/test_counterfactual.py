@@ -33,6 +33,18 @@ def test_every_strategy_on_a_story_of_four_transactions(recording: Recording) ->
         assert found.fields[name][label].tolist() == [0, found.clobbered[name], 0, 0, 0]  # reverted
 
 
+def test_as_a_frame_by_hand(recording: Recording, tmp_path: Path) -> None:
+    columns = [
+        "strategy", "recorded", "units", "clobbered_units", "clobber_rate", "clobbered_fields", "writes", "lost_writes"
+    ]  # fmt: skip
+    frame = counterfactual(CASE, recording, ["replace"]).to_frame()
+    assert frame.columns.tolist() == columns
+    assert frame.to_numpy().tolist() == [["replace", False, 2, 1, 0.5, 2, 3, 2], ["after-19328", True, 2, 1, 0.5, 1, 3, 1]]
+    patches_only = counterfactual(CASE, recording_of(tmp_path, STORY[:2]), ["after-19328"]).to_frame()
+    assert patches_only.drop(columns="clobber_rate").to_numpy().tolist() == [["after-19328", True, 0, 0, 0, 3, 0]]
+    assert patches_only["clobber_rate"].isna().all()
+
+
 def test_as_json_by_hand(recording: Recording) -> None:
     found = counterfactual(CASE, recording, ["all-sites"])
     assert json.loads(json.dumps(found.to_json(CASE))) == {
