@@ -2,14 +2,22 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from generators import schedules
+from hypothesis import given
+from hypothesis import strategies as st
+from schedules import history_of
+from timelines import Row, timeline
 
 from simlib.case.case import load_case
-from simlib.estimate.conditional_monte_carlo import conditional_rates, find_overlaps, unit_chances
+from simlib.estimate import conditional_monte_carlo
+from simlib.estimate.conditional_monte_carlo import conditional_rates, conditional_replicate, find_overlaps, unit_chances
 from simlib.estimate.experiment import run
 from simlib.model.compiled_model import simulate
+from simlib.model.history import History
 from simlib.replay.counts import tally
 from simlib.replay.replay import replay_strategy
 from simlib.report.verdict import verdict
@@ -26,6 +34,114 @@ CROWDED = {
         "traffic.spawn.rate=0",
     ],
 }
+
+
+def with_flows(schedule: list[Any], flow: list[int]) -> History:
+    """The schedule's transactions as parts of these flows, on one session or two."""
+    history = history_of(schedule, sessions=2)
+    return replace(history, flow=np.array(flow[: len(history)], dtype=np.int64))
+
+
+@given(schedule=schedules(most=15), flow=st.lists(st.integers(0, 6), min_size=30, max_size=30))
+def test_overlaps_against_asking_of_each_unit_and_each_row(schedule: list[Any], flow: list[int]) -> None:
+    history = with_flows(schedule, flow)
+    rows = range(len(history))
+    units = sorted({int(history.flow[row]) for row in rows if history.ok[row] and not CASE.is_write[history.site[row]]})
+    pairs, lasts = [], []
+    for position, unit in enumerate(units):
+        mine = [row for row in rows if history.flow[row] == unit]
+        began = min(history.read[row] for row in mine)
+        others = {int(history.flow[row]) for row in range(mine[-1]) if history.end[row] > began} - {unit}
+        pairs += [(position, other) for other in sorted(others)]
+        lasts.append(mine[-1])
+    found = find_overlaps(CASE, history)
+    assert found is not None
+    assert (found.unit.tolist(), found.last.tolist()) == (units, lasts)
+    assert list(zip(found.of.tolist(), found.other.tolist(), strict=True)) == pairs
+
+
+WORKLOAD = load_workload("handler-only", ["sessions.count=3", "duration=0.01"])
+AFTER = CASE.strategy("after-19328")
+
+
+def replicate(*rows: Row) -> Any:
+    """What conditional Monte Carlo makes of a timeline written by hand: {} where it makes nothing of it."""
+    return conditional_replicate(WORKLOAD, CASE, [AFTER], 1, 0, lambda *_: timeline(*rows, sessions=3))
+
+
+PATCH = Row("patch", 0.5, 1, 2, session=1, kind="patch", flow=7)
+LATE = Row("patch", 5.5, 6, 7, session=1, kind="patch", flow=8)
+
+
+@pytest.mark.parametrize(
+    ("rows", "tied"),
+    [
+        ([PATCH, Row("handler", 1.9, 3, 4)], False),
+        ([PATCH, Row("handler", 2.0, 3, 4)], True),  # read at the instant of another's commit
+        ([PATCH, Row("handler", 2.1, 3, 4)], False),
+        ([Row("handler", 0.1, 1, 4), PATCH._replace(end=4), Row("run_start", 5, 6, 7)], False),
+        ([Row("handler", 0.1, 1, 2, flow=1), Row("run_start", 2, 3, 4, flow=1)], False),  # of its own, in order
+        ([PATCH, Row("handler", 0.1, 1, 2, flow=1), Row("run_start", 2, 3, 4, flow=1)], True),  # of its own, and another's
+        ([Row("handler", 0.1, 1, 2, flow=1), PATCH, Row("run_start", 2, 3, 4, flow=1)], True),
+        ([PATCH, Row("patch", 2.0, 3, 4, kind="patch"), Row("handler", 4.5, 5, 6)], False),  # a patch reads in the lock
+        ([PATCH, Row("handler", 2.0, 3, 4, kind="turn"), LATE], True),
+        ([Row("handler", 0.1, 1, 2), LATE, Row("handler", 7.0, 8, 9)], True),  # the last commit before it
+    ],
+)
+def test_a_tie_is_a_read_at_the_instant_of_another_flows_commit(rows: list[Row], tied: bool) -> None:
+    assert (replicate(*rows) == {}) == tied
+
+
+def test_what_costs_more_than_counting_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two handlers of one session and two patches: the first handler is overlapped by one patch, the second by two flows.
+
+    With what came before in their session, 1 row is replayed 2 times and 2 rows 3 times: 8 for 5 rows of the history.
+    """
+    rows = (
+        Row("patch", 0.5, 1, 2, session=1, flow=0),
+        Row("handler", 0.1, 3, 4, flow=1),
+        Row("patch", 4.5, 5, 6, session=2, flow=2),
+        Row("handler", 3.5, 7, 8, flow=3),
+        Row("handler", 9, 10, 11, session=1, flow=4),  # nothing overlaps it
+    )
+    for most, enough in ((8 / 5, True), (7.9 / 5, False)):
+        monkeypatch.setattr(conditional_monte_carlo, "MOST", most)
+        assert bool(replicate(*rows)) == enough
+    # Before that, the pairs are counted: rows between each unit's first read and its last row, 1 + 2 + 0.
+    for most, enough in ((3 / 5, True), (2.9 / 5, False)):
+        monkeypatch.setattr(conditional_monte_carlo, "MOST", most)
+        assert (find_overlaps(CASE, timeline(*rows)) is not None) == enough
+
+
+def test_chances_by_hand() -> None:
+    """A handler that a patch of its label overlaps: it clobbers if they share a session, whatever session was drawn."""
+    patch = Row("patch", 0.5, 1, 2, flow=0, kind="patch", request={"label": "B"})
+    handler = Row("handler", 0.1, 3, 4, flow=1)
+    alone = Row("handler", 5.1, 6, 7, flow=2)
+    later = Row("handler", 7.5, 8, 9, flow=3, session=1)
+    meanwhile = Row("patch", 7.6, 7.7, 7.8, flow=4, kind="patch", request={"label": "C"})
+    for session in range(3):
+        history = timeline(patch._replace(session=session), handler, alone, meanwhile, later, sessions=3)
+        overlaps = find_overlaps(CASE, history)
+        assert overlaps is not None
+        assert unit_chances(CASE, AFTER, history, overlaps, SHARES).tolist() == pytest.approx([0.5, 0, 0.3])
+    assert replicate(patch, handler, alone) == {"after-19328": (pytest.approx(1 / 3), 2)}
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7])
+def test_scenes_are_replayed_a_few_at_a_time_or_all_at_once(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = load_workload("handler-only", ["sessions.count=3", *CROWDED["handler-only"], "duration=0.3"])
+    history = simulate(workload, CASE, draw(workload, CASE, 1, 0), AFTER.in_lock)
+    overlaps = find_overlaps(CASE, history)
+    assert overlaps is not None
+    together = unit_chances(CASE, AFTER, history, overlaps, SHARES)
+    assert len(set(together.tolist())) > 3
+    monkeypatch.setattr(conditional_monte_carlo, "PIECE", piece)
+    assert (unit_chances(CASE, AFTER, history, overlaps, SHARES) == together).all()
+
+
+def test_of_no_strategy_there_is_no_rate() -> None:
+    assert conditional_rates(WORKLOAD, CASE, [], 1, 2, simulate) == {}
 
 
 @pytest.mark.parametrize("strategy", ["replace", "after-19328", "all-sites"])
