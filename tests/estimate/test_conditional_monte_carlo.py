@@ -45,6 +45,8 @@ def with_flows(schedule: list[Any], flow: list[int]) -> History:
 @given(schedule=schedules(most=15), flow=st.lists(st.integers(0, 6), min_size=30, max_size=30))
 def test_overlaps_against_asking_of_each_unit_and_each_row(schedule: list[Any], flow: list[int]) -> None:
     history = with_flows(schedule, flow)
+    # A second earlier: some reads fall on the very instant of another's commit, which then is not meanwhile.
+    history = replace(history, read=history.read - np.array(flow[-len(history) :]) % 2)
     rows = range(len(history))
     units = sorted({int(history.flow[row]) for row in rows if history.ok[row] and not CASE.is_write[history.site[row]]})
     pairs, lasts = [], []

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,7 +12,7 @@ from story import STORY, A, B, recording_of, transaction
 
 from simlib.common.shipped import DATA
 from simlib.model.history import same
-from simlib.replay.recording import Check, check, find_recording, read_recording, shipped_recordings
+from simlib.replay.recording import check, find_recording, read_recording, shipped_recordings
 from simlib.replay.replay import replay_strategy
 
 RECORDED = {path.name.removesuffix(".jsonl.gz"): path for path in (DATA / "recordings").glob("store-*.jsonl.gz")}
@@ -75,6 +76,109 @@ def test_a_recording_is_found_by_name_or_path_and_read_the_same_unzipped(tmp_pat
     plain.write_bytes(gzip.decompress(SMALL.read_bytes()))
     assert same(read_recording(find_recording(str(plain)), CASE).history, read_recording(SMALL, CASE).history)
     assert f"allowed: {', '.join(sorted(RECORDED))}" in refused(find_recording, "store-2026.4.23")
+
+
+def test_a_recording_as_a_history_by_hand(tmp_path):
+    """Milliseconds become seconds; a patch reads nothing and shows what was fresh; rows stand in the order of commits."""
+    given = [STORY[2], STORY[1], STORY[0], STORY[3] | {"ok": False, "proc": 1}]
+    found = recording_of(tmp_path, given)
+    history = found.history
+    assert found.ids == (0, 1, 2, 3)
+    assert (found.build, found.rule, found.fields) == ("2026.4.22", "after-19328", ("label", "modelOverride"))
+    assert history.flow.tolist() == [0, 1, 2, 3]
+    assert [history.kinds[kind] for kind in history.kind] == ["patch", "patch", "turn", "turn"]
+    assert [history.sites[site] for site in history.site] == ["patch", "patch", "handler", "handler"]
+    assert history.snapshot.tolist() == [-1, 0, 0, 2]
+    assert history.ok.tolist() == [True, True, True, False]
+    assert history.gateway.tolist() == [0, 0, 0, 1]
+    assert history.read.tolist() == pytest.approx([0, 0.011, 0.010, 0.029])
+    assert history.queued.tolist() == pytest.approx([0, 0.011, float("nan"), float("nan")], nan_ok=True)
+    assert history.lock.tolist() == pytest.approx([0.005, 0.016, 0.025, 0.035])
+    assert history.end.tolist() == pytest.approx([0.008, 0.019, 0.028, 0.038])
+    label, model = FIELDS.index("label"), FIELDS.index("modelOverride")
+    assert found.written[:, [label, model]].tolist() == [[1, 0], [2, 1], [1, 1], [1, 1]]  # coded as they appear; 0: undefined
+    assert found.serial[:, [label, model]].tolist() == [[1, 0], [2, 1], [2, 1], [1, 1]]
+    assert history.initial.tolist() == [[0] * len(FIELDS)]
+    asked = [REQUEST.index(key) for key in ("label", "modelOverride", "channel")]
+    assert history.request[:, asked].tolist() == [[1, -1, -1], [2, 1, -1], [-1, -1, -1], [-1, -1, -1]]  # -1: not named
+    assert history.session_names == ("session-0",)
+    assert history.values.name(CASE.domains["label"], 2) == "B"
+
+
+def test_a_request_that_clears_is_no_request_that_names_nothing(tmp_path):
+    clears = transaction(1, "patch", 0, 11, {"label": None}, A, {})
+    history = recording_of(tmp_path, [STORY[0], clears]).history
+    assert history.request[1, REQUEST.index("label")] == 0
+    assert check(CASE, recording_of(tmp_path, [STORY[0], clears])).exact
+
+
+def test_flows_are_numbered_by_arrival_and_not_by_commit(tmp_path):
+    slow = transaction(
+        0, "patch", 1, 0, {"label": "A"}, {"modelOverride": "m"}, {"label": "A", "modelOverride": "m"}, commit=50.0
+    )
+    quick = transaction(1, "patch", -1, 1, {"modelOverride": "m"}, {}, {"modelOverride": "m"})
+    found = recording_of(tmp_path, [slow, quick])
+    assert found.ids == (1, 0)
+    assert found.history.flow.tolist() == [1, 0]
+
+
+FIGURES = ("committed", "entries_reproduced", "clobbered_recorded", "clobbered_reproduced", "clobbered_in_replay")
+
+
+def figures(found):
+    return tuple(getattr(found, figure) for figure in FIGURES)
+
+
+def renumbered(lines):
+    """The lines with the ids 100, 101, ..., so that no id is a row."""
+    return [one | {key: one[key] + 100 for key in ("id", "fresh_rev", "read_rev") if one.get(key, -1) >= 0} for one in lines]
+
+
+def test_a_clobber_with_other_values_is_recorded_and_found_but_not_reproduced(tmp_path):
+    other = STORY[2] | {"serial": B | {"label": "C"}}
+    found = check(CASE, recording_of(tmp_path, renumbered([*STORY[:2], other, STORY[3]])))
+    assert figures(found) == (4, 4, 1, 0, 1)
+    assert found.mismatches == ("transaction 102: label clobbered in both, with other values",)
+    assert not found.exact
+
+
+def test_what_was_given_up_is_neither_compared_nor_counted(tmp_path):
+    given_up = STORY[3] | {"ok": False, "written": {"label": "X"}, "serial": {"label": "Y"}}
+    found = check(CASE, recording_of(tmp_path, [*STORY[:3], given_up]))
+    assert figures(found) == (3, 3, 1, 1, 1)
+    assert found.exact
+    assert found.mismatches == ()
+
+
+def test_mismatches_name_every_field_and_stand_entries_first_in_the_order_of_commits(tmp_path):
+    """The story once more with the stale handler's entry and serial entry changed, and the last one's entry."""
+    stale = STORY[2] | {"written": {"label": "X"}, "serial": {"label": "X"}}
+    late = STORY[3] | {"written": {"label": "Y", "modelOverride": "m"}}
+    found = check(CASE, recording_of(tmp_path, renumbered([*STORY[:2], stale, late])))
+    assert figures(found) == (4, 2, 1, 0, 1)
+    assert found.mismatches == (
+        "transaction 102: modelOverride: recorded undefined, replay m; label: recorded X, replay A",
+        "transaction 103: label: recorded Y, replay A",
+        "transaction 102: label clobbered in the replay only",
+        "transaction 103: label clobbered in the recording only",
+    )
+
+
+def test_ten_mismatches_are_named_and_all_are_counted(tmp_path):
+    entry, other = {"label": "A", "modelOverride": "m"}, {"label": "Z"}
+    lines = [transaction(0, "patch", -1, 0, entry, {}, entry)] + [
+        transaction(number, "patch", number - 1, 10 * number, {}, entry, other) for number in range(1, 13)
+    ]
+    found = check(CASE, recording_of(tmp_path, lines))
+    assert (found.committed, found.entries_reproduced) == (13, 1)
+    assert [text.split(":")[0] for text in found.mismatches] == [f"transaction {number}" for number in range(1, 11)]
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_check_is_exact_if_every_entry_and_every_clobber_is_reproduced_and_none_besides(figure, tmp_path):
+    found = check(CASE, recording_of(tmp_path, STORY))
+    assert found.exact
+    assert not replace(found, **{figure: getattr(found, figure) + 1}).exact
 
 
 @pytest.fixture
@@ -221,100 +325,3 @@ def test_times_are_in_seconds_and_rows_in_the_order_of_their_commits():
     assert np.isclose(recording.history.lock[row], line["lock"] / 1000)
     assert np.isclose(recording.history.read[row], line["read"] / 1000)
     assert (np.diff(recording.history.end) >= 0).all()
-
-
-# ---- recordings written by hand ---------------------------------------------------------------------------------------------
-
-
-def test_a_recording_as_a_history_by_hand(tmp_path):
-    """Milliseconds become seconds; a patch reads nothing and shows what was fresh; rows stand in the order of commits."""
-    given = [STORY[2], STORY[1], STORY[0], STORY[3] | {"ok": False, "proc": 1}]
-    found = recording_of(tmp_path, given)
-    history = found.history
-    assert found.ids == (0, 1, 2, 3)
-    assert (found.build, found.rule, found.fields) == ("2026.4.22", "after-19328", ("label", "modelOverride"))
-    assert history.flow.tolist() == [0, 1, 2, 3]
-    assert [history.kinds[kind] for kind in history.kind] == ["patch", "patch", "turn", "turn"]
-    assert [history.sites[site] for site in history.site] == ["patch", "patch", "handler", "handler"]
-    assert history.snapshot.tolist() == [-1, 0, 0, 2]
-    assert history.ok.tolist() == [True, True, True, False]
-    assert history.gateway.tolist() == [0, 0, 0, 1]
-    assert history.read.tolist() == pytest.approx([0, 0.011, 0.010, 0.029])
-    assert history.queued.tolist() == pytest.approx([0, 0.011, float("nan"), float("nan")], nan_ok=True)
-    assert history.lock.tolist() == pytest.approx([0.005, 0.016, 0.025, 0.035])
-    assert history.end.tolist() == pytest.approx([0.008, 0.019, 0.028, 0.038])
-    label, model = FIELDS.index("label"), FIELDS.index("modelOverride")
-    assert found.written[:, [label, model]].tolist() == [[1, 0], [2, 1], [1, 1], [1, 1]]  # coded as they appear; 0: undefined
-    assert found.serial[:, [label, model]].tolist() == [[1, 0], [2, 1], [2, 1], [1, 1]]
-    assert history.initial.tolist() == [[0] * len(FIELDS)]
-    asked = [REQUEST.index(key) for key in ("label", "modelOverride", "channel")]
-    assert history.request[:, asked].tolist() == [[1, -1, -1], [2, 1, -1], [-1, -1, -1], [-1, -1, -1]]  # -1: not named
-    assert history.session_names == ("session-0",)
-    assert history.values.name(CASE.domains["label"], 2) == "B"
-
-
-def test_a_request_that_clears_is_no_request_that_names_nothing(tmp_path):
-    clears = transaction(1, "patch", 0, 11, {"label": None}, A, {})
-    history = recording_of(tmp_path, [STORY[0], clears]).history
-    assert history.request[1, REQUEST.index("label")] == 0
-    assert check(CASE, recording_of(tmp_path, [STORY[0], clears])).exact
-
-
-def test_flows_are_numbered_by_arrival_and_not_by_commit(tmp_path):
-    slow = transaction(
-        0, "patch", 1, 0, {"label": "A"}, {"modelOverride": "m"}, {"label": "A", "modelOverride": "m"}, commit=50.0
-    )
-    quick = transaction(1, "patch", -1, 1, {"modelOverride": "m"}, {}, {"modelOverride": "m"})
-    found = recording_of(tmp_path, [slow, quick])
-    assert found.ids == (1, 0)
-    assert found.history.flow.tolist() == [1, 0]
-
-
-def renumbered(lines):
-    """The lines with the ids 100, 101, ..., so that no id is a row."""
-    return [one | {key: one[key] + 100 for key in ("id", "fresh_rev", "read_rev") if one.get(key, -1) >= 0} for one in lines]
-
-
-def test_a_clobber_with_other_values_is_recorded_and_found_but_not_reproduced(tmp_path):
-    other = STORY[2] | {"serial": B | {"label": "C"}}
-    found = check(CASE, recording_of(tmp_path, renumbered([*STORY[:2], other, STORY[3]])))
-    assert found == Check(4, 4, 1, 0, 1, ("transaction 102: label clobbered in both, with other values",))
-    assert not found.exact
-
-
-def test_what_was_given_up_is_neither_compared_nor_counted(tmp_path):
-    given_up = STORY[3] | {"ok": False, "written": {"label": "X"}, "serial": {"label": "Y"}}
-    found = check(CASE, recording_of(tmp_path, [*STORY[:3], given_up]))
-    assert found == Check(3, 3, 1, 1, 1, ())
-    assert found.exact
-
-
-def test_mismatches_name_every_field_and_stand_entries_first_in_the_order_of_commits(tmp_path):
-    """The story once more with the stale handler's entry and serial entry changed, and the last one's entry."""
-    stale = STORY[2] | {"written": {"label": "X"}, "serial": {"label": "X"}}
-    late = STORY[3] | {"written": {"label": "Y", "modelOverride": "m"}}
-    found = check(CASE, recording_of(tmp_path, renumbered([*STORY[:2], stale, late])))
-    assert found == Check(4, 2, 1, 0, 1, (
-        "transaction 102: modelOverride: recorded undefined, replay m; label: recorded X, replay A",
-        "transaction 103: label: recorded Y, replay A",
-        "transaction 102: label clobbered in the replay only",
-        "transaction 103: label clobbered in the recording only",
-    ))  # fmt: skip
-
-
-def test_ten_mismatches_are_named_and_all_are_counted(tmp_path):
-    entry, other = {"label": "A", "modelOverride": "m"}, {"label": "Z"}
-    lines = [transaction(0, "patch", -1, 0, entry, {}, entry)] + [
-        transaction(number, "patch", number - 1, 10 * number, {}, entry, other) for number in range(1, 13)
-    ]
-    found = check(CASE, recording_of(tmp_path, lines))
-    assert (found.committed, found.entries_reproduced) == (13, 1)
-    assert [text.split(":")[0] for text in found.mismatches] == [f"transaction {number}" for number in range(1, 11)]
-
-
-@pytest.mark.parametrize("number", range(5))
-def test_a_check_is_exact_if_every_entry_and_every_clobber_is_reproduced_and_none_besides(number):
-    figures = [7, 7, 3, 3, 3]
-    assert Check(*figures, ()).exact
-    figures[number] += 1
-    assert not Check(*figures, ()).exact
