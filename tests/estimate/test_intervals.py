@@ -159,6 +159,7 @@ def test_the_design_effect_is_the_variance_over_that_of_independent_events_and_n
 
 
 def test_the_bound_of_zero_is_what_as_many_independent_exposures_would_give_by_hand():
+    assert Rate(np.zeros(3), np.array(EXPOSURES, dtype=float)).interval() == rate([0, 0, 0], EXPOSURES, 1.0).interval()
     for clustering in (1.0, 4.0):
         bound = rate([0, 0, 0], EXPOSURES, clustering).interval().high
         assert (1 - bound) ** (100 / clustering) == pytest.approx(0.05)  # so many exposures without one event

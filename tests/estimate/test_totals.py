@@ -46,6 +46,12 @@ def test_the_totals_of_a_replicate_are_its_tallies_and_costs_number_by_number() 
             assert np.array_equal(found.sums[name][strategy], every[name]), name
 
 
+def test_the_totals_of_one_strategy_are_those_it_has_among_others() -> None:
+    alone, among = total([tally(0)], [cost(2)]), total([tally(0), tally(1)], [cost(2), cost(3)])
+    assert (alone.numbers == among.numbers[:1]).all()
+    assert all(np.array_equal(alone.sums[name], among.sums[name][:1]) for name in SUMMED)
+
+
 def test_a_tally_without_its_cost_is_a_bug() -> None:
     with pytest.raises(ValueError, match="argument 2"):
         total([tally(0), tally(1)], [cost(0)])
