@@ -169,7 +169,7 @@ class _Rows:
         self._history = history
         self._by_session = np.argsort(history.session, kind="stable")
         self._by_flow = np.argsort(history.flow, kind="stable")
-        size = len(history) + 1
+        size = len(history)
         self._session_key = history.session[self._by_session] * size + self._by_session
         self._flow_key = history.flow[self._by_flow] * size + self._by_flow
 
@@ -193,13 +193,13 @@ class _Rows:
         return scene[order], row[order]
 
     def _span(self, keys: Ints, group: Ints, last: Ints) -> tuple[Ints, Ints]:
-        size = len(self._history) + 1
+        size = len(self._history)
         return np.searchsorted(keys, group * size), np.searchsorted(keys, group * size + last, side="right")
 
 
 def _stage(case: Case, history: History, scene: Ints, row: Ints, scenes: int, last: Ints) -> History:
     """A history with one session for each scene; what each snapshot shows there follows from when it was read."""
-    size = len(history) + 1
+    size = len(history)
     key = scene * size + row
     reads = kinds(case.snapshots)[history.site[row]]
     # Rows that were committed when the snapshot was read; for one that is read in the lock, all before.
