@@ -117,13 +117,14 @@ def test_what_costs_more_than_counting_is_left_to_it(monkeypatch: pytest.MonkeyP
 
 def test_chances_by_hand() -> None:
     """A handler that a patch of its label overlaps: it clobbers if they share a session, whatever session was drawn."""
+    before = Row("patch", 0.01, 0.02, 0.03, flow=5, kind="patch", request={"label": "A"})  # what a handler alone has read
     patch = Row("patch", 0.5, 1, 2, flow=0, kind="patch", request={"label": "B"})
     handler = Row("handler", 0.1, 3, 4, flow=1)
     alone = Row("handler", 5.1, 6, 7, flow=2)
     later = Row("handler", 7.5, 8, 9, flow=3, session=1)
     meanwhile = Row("patch", 7.6, 7.7, 7.8, flow=4, kind="patch", request={"label": "C"})
     for session in range(3):
-        history = timeline(patch._replace(session=session), handler, alone, meanwhile, later, sessions=3)
+        history = timeline(before, patch._replace(session=session), handler, alone, meanwhile, later, sessions=3)
         overlaps = find_overlaps(CASE, history)
         assert overlaps is not None
         assert unit_chances(CASE, AFTER, history, overlaps, SHARES).tolist() == pytest.approx([0.5, 0, 0.3])
