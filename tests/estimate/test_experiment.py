@@ -244,6 +244,16 @@ def test_a_rate_is_counted_if_it_is_large_or_was_seen_often_enough(case, monkeyp
     assert conditional(seen, largest) == set()
 
 
+def test_rare_is_less_than_one_in_a_hundred(case):
+    for sessions, expected in ((100, {"after-19328"}), (30, set())):
+        model = load_workload("handler-only", [f"sessions.count={sessions}", "duration=10"])
+        result = run(model, case, ["after-19328"], replicates=5, jobs=1)
+        rate = result.clobber_rate("after-19328")
+        assert 1 < rate.totals.sum() < 50
+        assert (0.005 < rate.estimate < 0.01) == bool(expected)
+        assert set(result.conditional) == expected
+
+
 def test_what_was_never_counted_is_not_taken_for_certain(case):
     """With a session for each flow, hardly two of them ever meet; what would happen if they did is known all the same."""
     sparse = load_workload("handler-only", ["sessions.count=50000", "duration=10"])
@@ -268,7 +278,7 @@ def test_the_least_numbers_are_allowed(case):
 
 def test_a_workload_of_another_case_is_refused(case):
     with pytest.raises(InputError, match="nowhere"):
-        run(load_workload("quiet", ["traffic.turn.steps.nowhere=[]"]), case)
+        run(load_workload("quiet", ["times.nowhere={hold: 1}"]), case)
 
 
 @pytest.mark.parametrize(
