@@ -11,6 +11,7 @@ import pytest
 from simlib.case.case import load_case
 from simlib.common.errors import InputError, RunError
 from simlib.estimate import experiment
+from simlib.estimate.conditional_monte_carlo import conditional_rates
 from simlib.estimate.experiment import ENGINES, WORTH_A_POOL, find_example, run, timelines
 from simlib.model import simpy_model
 from simlib.model.history import same
@@ -252,6 +253,15 @@ def test_rare_is_less_than_one_in_a_hundred(case):
         assert 1 < rate.totals.sum() < 50
         assert (0.005 < rate.estimate < 0.01) == bool(expected)
         assert set(result.conditional) == expected
+
+
+@pytest.mark.parametrize(("duration", "seed", "seen"), [(0.2, 1, 1), (0.4, 2, 2)])
+def test_one_replicate_that_may_clobber_is_too_few_to_say_how_often(case, duration, seed, seen):
+    thin = load_workload("handler-only", ["sessions.count=2000", f"duration={duration}"])
+    after = case.strategy("after-19328")
+    found = conditional_rates(thin, case, [after], seed, 3, ENGINES["compiled"])["after-19328"]
+    assert np.count_nonzero(found.totals) == seen
+    assert bool(run(thin, case, ["after-19328"], seed=seed, replicates=3, jobs=1).conditional) == (seen > 1)
 
 
 def test_what_was_never_counted_is_not_taken_for_certain(case):
