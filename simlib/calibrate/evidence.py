@@ -106,9 +106,7 @@ def calibrate_evidence(evidence: Evidence, case: Case, name: str = "calibrated")
     values, about_values = _values(evidence, case, assumed)
     count = sum(times.size for times in evidence.arrivals.values())
     head = [f"{name}: calibrated from {evidence.source}: {count} requests in {evidence.duration:.4g} s.", *evidence.seen]
-    head += (
-        ["What the source cannot tell, and what was assumed instead:", *(f"- {line}" for line in assumed)] if assumed else []
-    )
+    head += ["What the source cannot tell, and what was assumed instead:", *(f"- {line}" for line in assumed)]
     parts: list[tuple[str, Any, list[str]]] = [
         ("workload", name, []),
         ("about", f"calibrated from {evidence.source}", []),

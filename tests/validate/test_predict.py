@@ -15,7 +15,7 @@ from simlib.replay.recording import find_recording, read_recording, shipped_reco
 from simlib.replay.replay import replay_strategy
 from simlib.replay.time_slices import glued
 from simlib.validate.predict import GROUPS, LEVEL, Half, Shown, compare, halves, predict, replicate_of
-from simlib.validate.scores import Condition, Validation, validation_json
+from simlib.validate.scores import Condition, Validation
 from simlib.validate.validate import validate
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
@@ -35,18 +35,6 @@ def test_mechanics_on_a_real_stores_own_arrivals_and_times() -> None:
     recording = read_recording(find_recording("store-2026.4.22-after-19328-long"), CASE)
     figures = predict(recording.history, CASE, "x", replicates=3, rule=recording.rule)
     assert Validation(tuple(figures)).driven_rmse <= 0.002
-
-
-def test_the_strategy_that_was_at_work_comes_from_the_file(tmp_path: Path) -> None:
-    workload = load_workload("handler-only", ["duration=30"])
-    strategy = CASE.strategy("in-mutator")
-    history = simulate(workload, CASE, draw(workload, CASE, 3, 0), strategy.in_lock)
-    write_parquet(history, tmp_path / "x.parquet", "in-mutator")
-    document = validation_json(validate([str(tmp_path / "x.parquet")], CASE, replicates=3))
-    assert {condition["rule"] for condition in document["conditions"]} == {
-        name for name, other in CASE.strategies.items() if other.in_lock == strategy.in_lock
-    }
-    assert all(condition["observed"] == condition["predicted"] == 0 for condition in document["conditions"])
 
 
 @pytest.mark.parametrize("rows", [0, 30])
