@@ -144,7 +144,7 @@ def empirical(values: Floats) -> dict[str, Any] | float:
     interval the mean that was seen. A single value becomes a constant.
     """
     data = np.sort(np.maximum(values, 0.0))
-    if data.size < 2 or data[0] == data[-1]:
+    if data[0] == data[-1]:
         return _round(float(data[0]))
     grid = np.quantile(data, np.linspace(0, 1, min(POINTS, data.size)))
     top = data[data >= grid[-2]]
