@@ -110,8 +110,8 @@ def outside(number: int, at: float, took: int, mark: str = "✓") -> list[str]:
 
 
 WELL = [line for n in range(6) for line in unit(n, 10.0 * n, 60 + n, 5.0 + n, session=f"s{n % 3 // 2}")]
-FAILED = [line for n in range(6, 9) for line in unit(n, 10.0 * n, 60 + n, 0.1 * (n - 5), "✗", session="s2")]
-PATCHES = [line for n in range(5) for line in outside(n, 90.0 + n, 8 + n)]
+FAILED = [line for n in range(6, 9) for line in unit(n, 10.0 * n, 60 + n, [0.1, 0.2, 0.6][n - 6], "✗", session="s2")]
+PATCHES = [line for n in range(5) for line in outside(n, 90.0 + n, [8, 9, 10, 11, 30][n])]
 LAST = [line(100.0, "the end", "other")]
 
 
@@ -148,9 +148,9 @@ def test_times_by_hand(tmp_path: Path) -> None:
     times = calibrated(tmp_path, *WELL, *FAILED, *PATCHES).workload.times
     assert list(times) == ["handler", "run_start", "run_end", "patch"]
     for spans in times.values():  # as long as an outside write takes
-        assert shows(spans.hold, [0.008, 0.009, 0.010, 0.011, 0.012])
+        assert shows(spans.hold, [0.008, 0.009, 0.010, 0.011, 0.030])
     assert shows(times["handler"].prepare, [(60 + n) / 1000 - 0.010 for n in range(9)])  # beyond that
-    assert shows(times["run_start"].prepare, [0.1, 0.2, 0.3])  # until a unit had failed
+    assert shows(times["run_start"].prepare, [0.1, 0.2, 0.6])  # until a unit had failed
     assert shows(times["run_end"].after, [5.0 + n - 0.2 for n in range(6)])  # from when those that fail have written
 
 
@@ -188,12 +188,12 @@ def test_what_a_log_does_not_show_is_as_usual(tmp_path: Path) -> None:
 
 def test_what_was_read_is_said(tmp_path: Path) -> None:
     lines = [*WELL, *FAILED, *PATCHES, *unit(20, 95.0, 60, None), line(96.0, "← req health conn=c id=h1")]
-    lines += [line(97.0 + n, f"← req sessions.list conn=c id=l{n}") for n in range(2)]
+    lines += [line(97.0 + n, f"← req m{min(n, 7)} conn=c id=l{n}") for n in range(9)]
     lines.insert(3, "not JSON")
     assert calibrated(tmp_path, *lines).head[1:4] == (
         f"{len(lines) - 1} lines read. Broken lines, not used: 1 (line 4).",
         "Agent turns that ended well: 6; that failed: 3; not yet ended: 1.",
-        "Requests that do not matter here: sessions.list 2, health 1.",
+        "Requests that do not matter here: m7 2, health 1, m0 1, m1 1, m2 1, m3 1, m4 1, m5 1.",  # the first eight
     )
     assert not any("do not matter" in text for text in calibrated(tmp_path, *WELL).head)
 
@@ -228,15 +228,17 @@ def test_what_is_no_log_of_requests_is_refused(tmp_path: Path) -> None:
         calibrated(tmp_path, "hello", "[1]")
     with pytest.raises(InputError, match=r"x.jsonl: no request of agent or sessions.patch among 1 lines: without --verbose"):
         calibrated(tmp_path, *LAST)
-    with pytest.raises(InputError, match=r"1 responses and no request of agent or sessions\.patch among 2 lines: without"):
+    with pytest.raises(InputError, match=r"x\.jsonl: 1 responses and no request of agent or sessions\.patch among 2 lines: "):
         calibrated(tmp_path, *LAST, line(1.0, "→ res ✗ agent 7ms conn=c id=u1"))
 
 
 def test_requests_are_divided_in_any_proportion_exactly_and_evenly() -> None:
     for well in range(40):
         for badly in range(1, 40):
-            count, share = well + badly, well / (well + badly)
-            ended, failed = _divided(np.arange(float(count)), share)
+            count = well + badly
+            ended, failed = _divided(np.arange(float(count)), well, badly)
             assert (ended.size, failed.size) == (well, badly)
             before = np.searchsorted(ended, np.arange(count + 1))
-            assert (np.abs(before - share * np.arange(count + 1)) < 1).all()
+            assert (np.abs(before - well / count * np.arange(count + 1)) < 1).all()
+    of_none, rest = _divided(np.arange(3.0), 0, 0)
+    assert (of_none.size, rest.size) == (0, 3)

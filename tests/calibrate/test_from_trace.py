@@ -110,6 +110,13 @@ def test_what_a_line_asks_for_and_clears(fields: Any, ask: list[str], clear: lis
     assert [(shape.ask, shape.clear, shape.weight) for shape in shapes] == [(ask, clear, 2.0)]
 
 
+@pytest.mark.parametrize(("others", "popularity"), [(7, "uniform"), (2, "zipf")])
+def test_sessions_are_counted_line_by_line(others: int, popularity: str, tmp_path: Path) -> None:
+    # 21 lines of one session against 7 of another happen by chance once in 120 times, against 2 once in 13,000.
+    lines = [{"time": n, "kind": "patch", "session": "a" if n < 21 else "b"} for n in range(21 + others)]
+    assert calibrated(tmp_path, *lines).workload.sessions.popularity == popularity
+
+
 @pytest.mark.parametrize("fields", ["", None, {}, []])
 def test_a_line_may_ask_for_nothing(fields: Any, tmp_path: Path) -> None:
     lines = [{"time": time, "kind": "agent", "fields": fields} for time in (0, 1)]
@@ -124,6 +131,8 @@ def test_values_are_those_that_were_named(tmp_path: Path) -> None:
         for n, fields in enumerate(["label=x", "label=y", "label=x", "label=y", "label", "label=", {"label": 7}, {"label": 7}])
     ]
     assert calibrated(tmp_path, *lines).workload.values == {"label": ["x", "y", "7"]}
+    all_new = [{"time": n, "kind": "patch", "fields": f"label=v{n}"} for n in range(10)]
+    assert calibrated(tmp_path, *all_new).workload.values == {"label": "many"}
     never = calibrated(tmp_path, *lines[4:6])
     assert never.workload.values == {"label": USUAL.values["label"]}
 
