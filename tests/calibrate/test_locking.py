@@ -188,6 +188,33 @@ def test_waits_of_several_tries_do_not_tell_the_poll() -> None:
     assert rare.poll == pytest.approx(0.1)  # a tenth of the waits stands for one try; less is an outlier
 
 
+def asked(released: float, first: float = -0.010) -> History:
+    """A process gives its lock up so long after its noted commit; another one asks, from `first` after the commit to 8 ms.
+
+    One second, one question: half a millisecond later each time. Who finds the lock taken has it 50 ms later.
+    """
+    rows, end = [], FREE + HOLD
+    for number, asks in enumerate(np.arange(first, 0.00801, 0.0005).tolist()):
+        rows.append(Row("handler", float(number), number + FREE, number + end, gateway=1, session=1))
+        lock = number + end + asks + FREE + (0.05 if asks < released else 0.0)
+        rows.append(Row("handler", number + end + asks, lock, lock + HOLD, snapshot=-1))
+    return timeline(*rows)
+
+
+def test_how_long_another_processes_lock_stays_taken_after_its_commit() -> None:
+    # The middle between the last question that found it taken, at 3.0 ms, and the first one that did not.
+    assert find_locking(asked(0.00325), CASE).release == pytest.approx(0.00325)
+    assert find_locking(asked(-0.00175), CASE).release == 0.0  # free before the commit is noted, and seen then
+
+
+def test_too_few_asked_another_process_to_tell_when_the_lock_is_free() -> None:
+    # From 6.5 ms before to 3 ms after the commit 20 questions find the lock taken, and 19 if the first one is left out.
+    enough, few = (find_locking(asked(0.00325, first), CASE) for first in (-0.0065, -0.006))
+    assert enough.release == pytest.approx(0.00325)
+    assert few.release == 0.0
+    assert few.poll == pytest.approx(0.05)
+
+
 # ---- the threshold -----------------------------------------------------------------------------------------------------------
 
 

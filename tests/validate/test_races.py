@@ -12,8 +12,10 @@ from scipy import stats
 from simlib.common.errors import InputError
 from simlib.common.shipped import DATA
 from simlib.validate.races import (
+    FIRST_WRITE,
     Edge,
     Trials,
+    Windows,
     fit_windows,
     race,
     race_workload,
@@ -180,6 +182,42 @@ def test_the_model_loses_as_often_as_the_window_that_was_put_into_it(lasts: bool
     # At an edge's middle a race is as likely lost as kept; 200 of them have a standard error of 0.035.
     assert abs(lost[1] - 0.5) < 4 * 0.035 + 0.05
     assert abs(lost[3] - 0.5) < 4 * 0.035 + 0.05
+
+
+def sharp(middle: float) -> Edge:
+    """An edge that is known, and the same for all trials."""
+    return Edge(np.array([middle]), np.array([1e-6]), np.array([1.0]))
+
+
+@pytest.mark.parametrize("lasts", [False, True])
+@pytest.mark.parametrize("rule", ["after-19328", "in-mutator"])
+def test_a_write_is_lost_from_the_very_start_of_the_window_to_its_very_end(rule: str, lasts: bool) -> None:
+    in_lock = rule == "in-mutator"
+    for start, end in ((0.03, 0.35), (0.06, 0.5)) if in_lock else ((-0.03, 0.35), (-0.0, 0.5)):
+        workload = race_workload(SECTION, Windows(sharp(start), sharp(end)), lasts, in_lock)
+        # A first site that reads on arrival misses whatever comes after it, so that window cannot begin after 0.
+        beyond = start - 0.0002 if in_lock or start else -0.0018
+        offset = np.array([-0.5, beyond, start + 0.0002, 0.2, end - 0.0002, end + 0.0002, 9.0])
+        lost = race(workload, CASE, rule, lasts, offset, seed=1)["label"]
+        assert lost.tolist() == [False, False, True, True, True, False, False]
+
+
+def test_the_times_that_a_window_becomes_by_hand() -> None:
+    def median(site: str, name: str) -> float:
+        return float(getattr(workload.times[site], name).quantile(np.full(1, 0.5))[0])
+
+    hold, prepare = 0.0015, 0.001  # of each site, and of the handler
+    workload = race_workload(SECTION, Windows(sharp(-0.03), sharp(0.5)), lasts=True, in_lock=False)
+    assert median("patch", "prepare") == pytest.approx(0.03 - hold, abs=1e-4)
+    assert median("handler", "prepare") == prepare
+    assert median("run_start", "prepare") == FIRST_WRITE
+    between = 0.5 + 0.03 - hold - prepare - hold
+    assert median("run_end", "after") == pytest.approx(between - FIRST_WRITE - hold, abs=1e-4)
+    workload = race_workload(SECTION, Windows(sharp(-0.03), sharp(0.5)), lasts=False, in_lock=False)
+    assert median("run_start", "prepare") == pytest.approx(between, abs=1e-4)
+    workload = race_workload(SECTION, Windows(sharp(0.03), sharp(0.5)), lasts=False, in_lock=True)
+    assert median("handler", "prepare") == pytest.approx(0.03 + median("patch", "prepare"), abs=1e-4)
+    assert median("run_start", "prepare") == pytest.approx(0.5 - 0.03 - hold, abs=1e-4)
 
 
 def test_a_workload_without_the_sections_traffic_is_refused() -> None:
