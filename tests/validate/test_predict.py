@@ -14,7 +14,7 @@ from simlib.model.simpy_model import simulate
 from simlib.replay.recording import find_recording, read_recording, shipped_recordings
 from simlib.replay.replay import replay_strategy
 from simlib.replay.time_slices import glued
-from simlib.validate.predict import GROUPS, LEVEL, Half, Shown, _recoded, compare, halves, predict, replicate_of
+from simlib.validate.predict import GROUPS, LEVEL, REPLICATES, Half, Shown, _recoded, compare, halves, predict, replicate_of
 from simlib.validate.scores import Condition, Validation
 from simlib.validate.validate import validate
 from simlib.workload.traffic import draw
@@ -139,6 +139,11 @@ def test_a_replicate_is_as_long_as_its_half_and_the_same_for_the_same_seed(both:
     assert np.array_equal(one.waits, again.waits)
     assert not np.array_equal(one.waits, other.waits)
     assert one.waits.size == pytest.approx(half.observed.waits.size, abs=6 * np.sqrt(half.observed.waits.size))
+
+
+def test_there_are_as_many_replicates_as_the_interval_of_their_extremes_needs() -> None:
+    # One more value of the same kind is the least or the greatest of all 40 once in twenty times.
+    assert pytest.approx(LEVEL) == 1 - 2 / (REPLICATES + 1)
 
 
 # ---- figure by figure --------------------------------------------------------------------------------------------------------
@@ -292,8 +297,8 @@ def test_the_interval_covers_the_models_own_histories_as_often_as_it_says(gatewa
 
 def test_the_same_seed_gives_the_same_figures_and_another_one_other_replicates() -> None:
     history = run_of(3)
-    one, again, other = (predict(history, CASE, "x", replicates=3, seed=seed) for seed in (1, 1, 2))
-    assert one == again
+    one, other = (predict(history, CASE, "x", replicates=3, seed=seed) for seed in (1, 2))
+    assert one == predict(history, CASE, "x", replicates=3)  # 1 is the usual one
     assert [row.observed for row in one if row.figure == "clobber_rate"] == [
         row.observed for row in other if row.figure == "clobber_rate"
     ]

@@ -242,3 +242,5 @@ def test_conditions_count_the_held_out_trials_and_their_losses(tmp_path: Path) -
             assert row.inside == (row.low <= row.observed <= row.high)
             assert row.variance == pytest.approx(row.predicted * (1 - row.predicted) / 6)
             assert (row.source, row.rule) == ("gateway-x", SECTION.builds[BUILD])
+    assert validate_races(path, CASE)[0] == validate_races(path, CASE, replicates=200, seed=1)[0]
+    assert conditions != validate_races(path, CASE, replicates=20, seed=2)[0]
