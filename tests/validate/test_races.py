@@ -157,6 +157,21 @@ def test_fitted_windows_against_those_that_made_the_trials() -> None:
     assert within >= 16  # of 20, each with a probability of 95 %: fewer once in 400 times
 
 
+def test_an_edge_may_lie_beyond_the_trials() -> None:
+    windows = fit_windows(Trials("s", "b", "r", False, np.linspace(0.0, 1.0, 100), {"label": np.ones(100, dtype=np.bool_)}))
+    assert windows is not None
+    assert windows.start.interval()[0] < 0.0
+    assert windows.end.interval()[1] > 1.0
+
+
+def test_an_edge_may_be_as_wide_as_a_tenth_of_a_second() -> None:
+    offset = np.linspace(-1.0, 1.0, 2000)
+    lost = offset > np.random.default_rng(1).logistic(0.0, 0.09, offset.size)
+    windows = fit_windows(Trials("s", "b", "r", False, offset, {"label": lost}))
+    assert windows is not None
+    assert windows.start.weight @ windows.start.scale == pytest.approx(0.09, rel=0.15)
+
+
 def test_trials_that_are_hardly_ever_lost_have_no_window() -> None:
     trials = made(np.random.default_rng(1), 0.02, 0.3, 0.01)
     for count in (2, 3):
@@ -218,6 +233,23 @@ def test_the_times_that_a_window_becomes_by_hand() -> None:
     workload = race_workload(SECTION, Windows(sharp(0.03), sharp(0.5)), lasts=False, in_lock=True)
     assert median("handler", "prepare") == pytest.approx(0.03 + median("patch", "prepare"), abs=1e-4)
     assert median("run_start", "prepare") == pytest.approx(0.5 - 0.03 - hold, abs=1e-4)
+
+
+def test_times_that_vary_count_from_their_least(tmp_path: Path) -> None:
+    shipped = (DATA / "workloads" / f"{SECTION.workload}.yaml").read_text(encoding="utf-8")
+    quick_or_slow = (
+        "patch: {prepare: {dist: empirical, values: [0.002, 0.008]}, hold: {dist: empirical, values: [0.001, 0.009]}}"
+    )
+    (tmp_path / "w.yaml").write_text(shipped.replace("patch: {prepare: 0.0005, hold: 0.0015}", quick_or_slow), encoding="utf-8")
+    section = SECTION.model_copy(update={"workload": str(tmp_path / "w.yaml")})
+
+    def least(site: str, in_lock: bool) -> float:
+        windows = Windows(sharp(0.03 if in_lock else -0.03), sharp(0.5))
+        times = race_workload(section, windows, lasts=False, in_lock=in_lock).times
+        return float(times[site].prepare.quantile(np.full(1, 0.5))[0])
+
+    assert least("patch", in_lock=False) == pytest.approx(0.03 - 0.001, abs=1e-4)
+    assert least("handler", in_lock=True) == pytest.approx(0.03 + 0.002, abs=1e-4)
 
 
 def test_a_workload_without_the_sections_traffic_is_refused() -> None:
