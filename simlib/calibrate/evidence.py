@@ -106,9 +106,7 @@ def calibrate_evidence(evidence: Evidence, case: Case, name: str = "calibrated")
     values, about_values = _values(evidence, case, assumed)
     count = sum(times.size for times in evidence.arrivals.values())
     head = [f"{name}: calibrated from {evidence.source}: {count} requests in {evidence.duration:.4g} s.", *evidence.seen]
-    head += (
-        ["What the source cannot tell, and what was assumed instead:", *(f"- {line}" for line in assumed)] if assumed else []
-    )
+    head += ["What the source cannot tell, and what was assumed instead:", *(f"- {line}" for line in assumed)]
     parts: list[tuple[str, Any, list[str]]] = [
         ("workload", name, []),
         ("about", f"calibrated from {evidence.source}", []),
@@ -146,7 +144,7 @@ def empirical(values: Floats) -> dict[str, Any] | float:
     interval the mean that was seen. A single value becomes a constant.
     """
     data = np.sort(np.maximum(values, 0.0))
-    if data.size < 2 or data[0] == data[-1]:
+    if data[0] == data[-1]:
         return _round(float(data[0]))
     grid = np.quantile(data, np.linspace(0, 1, min(POINTS, data.size)))
     top = data[data >= grid[-2]]

@@ -172,8 +172,7 @@ def _flows(log: _Log, usual: Workload) -> dict[str, tuple[Floats, list[Step]]]:
     def arrivals(method: str) -> Floats:
         return np.sort(np.array(log.arrivals.get(method, []))) - log.first
 
-    ended, failed = len(log.ended["✓"]), len(log.ended["✗"])
-    well, badly = _divided(arrivals(unit.method), ended / max(1, ended + failed))
+    well, badly = _divided(arrivals(unit.method), len(log.ended["✓"]), len(log.ended["✗"]))
     steps = [Step(unit.accepted, _shapes(usual, unit.flow, unit.accepted)), Step(unit.started), Step(unit.ended)]
     flows = {
         unit.flow: (well, steps),
@@ -206,9 +205,9 @@ def _times(log: _Log, usual: Workload) -> dict[str, dict[str, Any]]:
     }
 
 
-def _divided(times: Floats, share: float) -> tuple[Floats, Floats]:
+def _divided(times: Floats, ended: int, failed: int) -> tuple[Floats, Floats]:
     """Which requests will end well is not in the request's line: divide them evenly in that proportion."""
-    well = np.diff(np.floor(share * np.arange(times.size + 1) + 1e-9)) > 0
+    well = np.diff(ended * np.arange(times.size + 1) // max(1, ended + failed)) > 0
     return times[well], times[~well]
 
 

@@ -104,7 +104,6 @@ def calibrate_trace(path: Path, case: Case, name: str = "calibrated") -> Calibra
             trace.broken.add(number)
     if not trace.arrivals:
         raise InputError(f"{path}: no line has a time and a kind of write (one of {', '.join(trace.steps_of)}). {trace.broken}")
-    trace.broken.lines = array("q", sorted(trace.broken.lines))
     return calibrate_evidence(_evidence(trace, path, usual), case, name)
 
 

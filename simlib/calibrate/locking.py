@@ -141,9 +141,8 @@ def _early(history: History, own: Bools) -> float:
     for session in range(history.initial.shape[0]):
         rows = np.flatnonzero((history.session == session) & history.ok)
         reads = rows[own[rows]]
-        next_commit = np.searchsorted(history.end[rows], history.read[reads])
-        holder = rows[np.minimum(next_commit, rows.size - 1)]
-        during = (next_commit < rows.size) & (holder != reads) & (history.lock[holder] < history.read[reads])
+        holder = rows[np.searchsorted(history.end[rows], history.read[reads])]  # at the latest the one that reads
+        during = (holder != reads) & (history.lock[holder] < history.read[reads])
         ahead.append((history.end[holder] - history.read[reads])[during])
         seen.append((history.snapshot[reads] >= holder)[during])
     return max(0.0, _threshold(np.concatenate(ahead), np.concatenate(seen)))

@@ -109,12 +109,8 @@ def repeated(part: Part, case: Case) -> tuple[Workload, Traffic, Floats, Ints]:
     first = np.concatenate([[0], np.cumsum(np.diff(part.first)[flows])])
     begins = rows[first[:-1]]
     workload = calibrate_evidence(part.evidence, case).workload
-    workload = workload.model_copy(
-        update={
-            "sessions": workload.sessions.model_copy(update={"count": history.initial.shape[0]}),
-            "store": workload.store.model_copy(update={"gateways": int(history.gateway.max()) + 1}),
-        }
-    )
+    sessions = workload.sessions.model_copy(update={"count": history.initial.shape[0]})  # those that nobody used, too
+    workload = workload.model_copy(update={"sessions": sessions})
     traffic = Traffic(
         kinds=history.kinds,
         kind=history.kind[begins],

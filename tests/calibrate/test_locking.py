@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schedules import CASE
 from timelines import Row, timeline
 
-from simlib.calibrate.locking import ENOUGH, FEW, _threshold, find_locking
+from simlib.calibrate.locking import ENOUGH, _threshold, find_locking
 from simlib.model.history import History
 from simlib.model.simpy_model import simulate
 from simlib.workload.traffic import draw
@@ -150,6 +150,26 @@ def test_one_odd_read_does_not_move_the_time_when_commits_are_seen() -> None:
     assert find_locking(replace(history, snapshot=odd), CASE).early == pytest.approx(0.00275)
 
 
+def test_one_that_held_the_lock_for_long_changes_nothing() -> None:
+    def with_long(history: History) -> History:
+        """The same, and its last transaction lasts a minute longer."""
+        end = history.end.copy()
+        end[-1] += 60
+        return replace(history, end=end)
+
+    held = find_locking(with_long(pairs([(0.005, GAP)] * ENOUGH)), CASE)
+    assert held.gap == pytest.approx(GAP)
+    assert find_locking(with_long(watched(1.0, [0.09] * 20, lasts=0.1)), CASE).early == pytest.approx(0.05)
+
+
+def test_reads_of_any_session_tell_when_a_commit_is_seen() -> None:
+    history = watched(0.00275, AHEAD)
+    many = np.repeat(history.initial, 40, axis=0)  # more sessions than an entry has fields
+    assert len(CASE.fields) < 39
+    other = replace(history, session=np.full(len(history), 39), initial=many)
+    assert find_locking(other, CASE).early == pytest.approx(0.00275)
+
+
 def test_a_commit_is_never_seen_before_half_of_a_hold() -> None:
     found = find_locking(watched(1.0, [0.09] * 20, lasts=0.1), CASE).early
     assert found == pytest.approx(0.05)
@@ -170,9 +190,9 @@ def polled(waits: list[float], hold: float = 0.02) -> History:
 
 
 def test_the_poll_by_hand() -> None:
-    locking = find_locking(polled([0.05 + FREE] * FEW), CASE)
+    locking = find_locking(polled([0.05 + FREE] * 5), CASE)
     assert locking.poll == pytest.approx(0.05)
-    assert find_locking(polled([0.05 + FREE] * (FEW - 1)), CASE).poll is None
+    assert find_locking(polled([0.05 + FREE] * 4), CASE).poll is None
 
 
 def test_who_came_in_the_last_moment_does_not_tell_the_poll() -> None:
@@ -184,8 +204,82 @@ def test_who_came_in_the_last_moment_does_not_tell_the_poll() -> None:
 def test_waits_of_several_tries_do_not_tell_the_poll() -> None:
     locking = find_locking(polled([0.05 + FREE] * 6 + [0.1 + FREE] * 24), CASE)
     assert locking.poll == pytest.approx(0.05)
+    few_long = find_locking(polled([0.05 + FREE] * 12 + [0.9] * 3), CASE)  # a quarter of their mean would be too long
+    assert few_long.poll == pytest.approx(0.05)
     rare = find_locking(polled([0.05 + FREE] * 2 + [0.1 + FREE] * 28), CASE)
     assert rare.poll == pytest.approx(0.1)  # a tenth of the waits stands for one try; less is an outlier
+
+
+def asked(released: float, first: float = -0.010) -> History:
+    """A process gives its lock up so long after its noted commit; another one asks, from `first` after the commit to 8 ms.
+
+    One second, one question: half a millisecond later each time. Who finds the lock taken has it 50 ms later. The last of those
+    waits a little less than one try, as happens, and the first that finds it free is slow to take it.
+    """
+    rows, end = [], FREE + HOLD
+    for number, asks in enumerate(np.arange(first, 0.00801, 0.0005).tolist()):
+        rows.append(Row("handler", float(number), number + FREE, number + end, gateway=1, session=1))
+        last, next_one = released - 0.0005 < asks < released, released < asks < released + 0.0005
+        wait = 0.04 if last else 0.05 if asks < released else 0.02 if next_one else 0.0
+        lock = number + end + asks + FREE + wait
+        rows.append(Row("handler", number + end + asks, lock, lock + HOLD, snapshot=-1))
+    return timeline(*rows)
+
+
+def test_how_long_another_processes_lock_stays_taken_after_its_commit() -> None:
+    # The middle between the last question that found it taken, at 3.0 ms, and the first one that did not.
+    assert find_locking(asked(0.00325), CASE).release == pytest.approx(0.00325)
+    assert find_locking(asked(-0.00175), CASE).release == 0.0  # free before the commit is noted, and seen then
+
+
+def test_too_few_asked_another_process_to_tell_when_the_lock_is_free() -> None:
+    # From 6.5 ms before to 3 ms after the commit 20 questions find the lock taken, and 19 if the first one is left out.
+    enough, few = (find_locking(asked(0.00325, first), CASE) for first in (-0.0065, -0.006))
+    assert enough.release == pytest.approx(0.00325)
+    assert few.release == 0.0
+    assert few.poll == pytest.approx(0.05)
+
+
+# ---- the mtime ---------------------------------------------------------------------------------------------------------------
+
+
+def behind(gap: float, *flags: bool, before: int = 0, loaded: bool = False) -> History:
+    """A commit, `gap` seconds later one of process 1, and then a read of process 0, which may be behind: once a second.
+
+    Args:
+        gap: in seconds.
+        flags: for each second, whether the read shows the first commit in place of the second one.
+        before: the process that does the first commit.
+        loaded: whether process 0 reads another session in between.
+    """
+    rows: list[Row] = []
+    for second, flag in enumerate(flags):
+        first = second + 0.01
+        size = len(rows)
+        rows.append(Row("patch", float(second), float(second), first, gateway=before, kind="patch"))
+        if loaded:
+            rows.append(Row("handler", first + gap / 2, first + gap / 2, first + gap / 2, session=1, ok=False, snapshot=-1))
+        rows.append(Row("patch", first, first, first + gap, gateway=1, kind="patch"))
+        shown = size if flag else len(rows) - 1
+        rows.append(Row("handler", second + 0.5, second + 0.5, second + 0.51, snapshot=shown))
+    return timeline(*rows)
+
+
+def test_the_tick_by_hand() -> None:
+    def tick(gap: float, late: int, of: int, **how: int) -> float | None:
+        return find_locking(behind(gap, *[True] * late, *[False] * (of - late), **how), CASE).tick
+
+    # Two commits in a tick: of 20 pairs 10 ms apart, half are in one of 20 ms.
+    assert tick(0.01, 10, 20) == pytest.approx(0.02)
+    assert tick(0.01, 15, 20) == pytest.approx(0.04)
+    assert tick(0.01, 5, 20) == pytest.approx(0.01 / 0.75)
+    assert tick(0.01, 4, 20) is None  # too few
+    assert tick(0.001, 0, 20) == 0.0  # with the usual tick of 4 ms 15 would have been behind
+    assert tick(0.001, 0, 6) is None
+    assert tick(0.15, 10, 20) == 0.1  # the coarsest there is
+    # A process that knows nothing of the first commit has no cache to be wrong.
+    assert tick(0.01, 10, 20, before=2) is None
+    assert tick(0.01, 10, 20, before=2, loaded=True) == pytest.approx(0.02)
 
 
 # ---- the threshold -----------------------------------------------------------------------------------------------------------

@@ -93,6 +93,8 @@ def test_variants_are_the_replicates_with_each_change_and_the_numbers_asked_for(
     for name, change in CHANGES.items():
         assert found[name] == answer(half.rule, [replicate_of(half, 1, number, change) for number in (3, 4)])
     assert len({shown.stale for shown in found.values()}) == len(CHANGES)
+    from_the_first = variants(half, 1, seed=1)
+    assert from_the_first["as predicted"] == answer(half.rule, [replicate_of(half, 1, 0)])
 
 
 def test_what_assumptions_do_against_which_way_they_must_work(half: Half) -> None:
@@ -117,6 +119,7 @@ def test_theory_against_the_workload_alone_that_it_is_about(half: Half) -> None:
 def test_a_workload_alone_pools_the_replicates_that_it_is_asked_for(half: Half) -> None:
     together = workload_alone(half, 2, 1, first=5)
     each = [workload_alone(half, 1, 1, number) for number in (5, 6)]
+    assert workload_alone(half, 1, 1) == workload_alone(half, 1, 1, first=0)
     assert together.waits == pytest.approx(np.mean([one.waits for one in each], axis=0))
     assert min(one.stale for one in each) <= together.stale <= max(one.stale for one in each)
 
@@ -130,8 +133,9 @@ def test_an_answer_by_hand() -> None:
     def shown(hits: int, units: int, waits: list[float]) -> Shown:
         return Shown({("r", "clobber_rate"): (hits, units), ("", "stale_snapshots"): (2 * hits, units)}, np.array(waits))
 
-    runs = [shown(1, 10, [0.0, 1.0, 2.0]), shown(5, 10, [4.0]), shown(0, 20, [9.0])]
-    assert answer("r", runs) == Answer(6 / 40, 12 / 40, (4.0, 4.0))
+    # Medians 1, 50 and 300; 99 % quantiles 1.98, 99 and 300.
+    runs = [shown(1, 10, [0.0, 1.0, 2.0]), shown(5, 10, list(range(101))), shown(0, 20, [300.0])]
+    assert answer("r", runs) == Answer(6 / 40, 12 / 40, (50.0, 99.0))
     assert np.isnan(answer("r", [shown(0, 0, [1.0])]).clobber_rate)
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from simlib.case.case import load_case
 from simlib.common.errors import InputError
-from simlib.model.history import History, write_parquet
+from simlib.model.history import History, Values, write_parquet
 from simlib.model.simpy_model import simulate
 from simlib.replay.recording import find_recording, read_recording, shipped_recordings
 from simlib.replay.replay import replay_strategy
 from simlib.replay.time_slices import glued
-from simlib.validate.predict import GROUPS, LEVEL, Half, Shown, compare, halves, predict, replicate_of
-from simlib.validate.scores import Condition, Validation, validation_json
+from simlib.validate.predict import GROUPS, LEVEL, REPLICATES, Half, Shown, _recoded, compare, halves, predict, replicate_of
+from simlib.validate.scores import Condition, Validation
 from simlib.validate.validate import validate
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
@@ -35,18 +35,6 @@ def test_mechanics_on_a_real_stores_own_arrivals_and_times() -> None:
     recording = read_recording(find_recording("store-2026.4.22-after-19328-long"), CASE)
     figures = predict(recording.history, CASE, "x", replicates=3, rule=recording.rule)
     assert Validation(tuple(figures)).driven_rmse <= 0.002
-
-
-def test_the_strategy_that_was_at_work_comes_from_the_file(tmp_path: Path) -> None:
-    workload = load_workload("handler-only", ["duration=30"])
-    strategy = CASE.strategy("in-mutator")
-    history = simulate(workload, CASE, draw(workload, CASE, 3, 0), strategy.in_lock)
-    write_parquet(history, tmp_path / "x.parquet", "in-mutator")
-    document = validation_json(validate([str(tmp_path / "x.parquet")], CASE, replicates=3))
-    assert {condition["rule"] for condition in document["conditions"]} == {
-        name for name, other in CASE.strategies.items() if other.in_lock == strategy.in_lock
-    }
-    assert all(condition["observed"] == condition["predicted"] == 0 for condition in document["conditions"])
 
 
 @pytest.mark.parametrize("rows", [0, 30])
@@ -112,6 +100,38 @@ def test_entries_stand_as_the_replay_left_them_when_the_half_begins(both: list[H
             assert np.array_equal(entries, expected)
 
 
+@pytest.mark.parametrize("sessions", [1, 3])
+def test_entries_are_carried_over_by_the_names_of_their_values(sessions: int) -> None:
+    fields = {name: CASE.fields.index(name) for name in ("channel", "thinkingLevel", "sendPolicy", "label")}
+    names = {"channel": ("web", "slack"), "level": ("low", "high"), "policy": ("deny",), "label": ("a", "b")}
+    history = replace(run_of(3), values=Values(names))
+    codes = {"channel": [2, 0], "thinkingLevel": [1, 2], "sendPolicy": [1, 1], "label": [2, 1]}
+    entries = np.zeros((2, len(CASE.fields)), dtype=np.int32)
+    for name, column in codes.items():
+        entries[:, fields[name]] = column
+    values = {"channel": ["irc", "web", "slack"], "level": ["high", "low"], "policy": ["allow"], "label": "many"}
+    workload = load_workload("handler-only", [f"sessions.count={sessions}"]).model_copy(update={"values": values})
+    found = _recoded(entries, history, workload, CASE)
+    assert found.shape == (max(2, sessions), len(CASE.fields))
+    assert found[:2, fields["channel"]].tolist() == [3, 0]  # slack; what is undefined stays so
+    assert found[:2, fields["thinkingLevel"]].tolist() == [2, 1]
+    assert found[:2, fields["sendPolicy"]].tolist() == [1, 1]  # a name that the workload has not
+    assert found[:2, fields["label"]].tolist() == [2, 1]  # no name comes twice
+    assert not found[2:].any()
+    assert np.count_nonzero(found) == 7
+
+
+def test_a_half_needs_twenty_commits() -> None:
+    history = run_of(3)
+
+    def first(rows: int) -> History:
+        return glued(history, np.arange(rows))
+
+    assert len(halves(first(40), CASE, "x")) == 2
+    with pytest.raises(InputError, match=r"^x: 39 commits; each half needs at least 20$"):
+        halves(first(39), CASE, "x")
+
+
 def test_a_replicate_is_as_long_as_its_half_and_the_same_for_the_same_seed(both: list[Half]) -> None:
     half = both[0]
     one, again, other = (replicate_of(half, 1, number) for number in (0, 0, 1))
@@ -119,6 +139,11 @@ def test_a_replicate_is_as_long_as_its_half_and_the_same_for_the_same_seed(both:
     assert np.array_equal(one.waits, again.waits)
     assert not np.array_equal(one.waits, other.waits)
     assert one.waits.size == pytest.approx(half.observed.waits.size, abs=6 * np.sqrt(half.observed.waits.size))
+
+
+def test_there_are_as_many_replicates_as_the_interval_of_their_extremes_needs() -> None:
+    # One more value of the same kind is the least or the greatest of all 40 once in twenty times.
+    assert pytest.approx(LEVEL) == 1 - 2 / (REPLICATES + 1)
 
 
 # ---- figure by figure --------------------------------------------------------------------------------------------------------
@@ -158,6 +183,14 @@ def test_a_figure_that_neither_shows_is_left_out_but_not_the_clobber_rate(both: 
     assert never
     assert never.driven is None
     assert (never.predicted, never.low, never.inside) == (0.0, 0.0, True)
+
+
+def test_what_is_left_out_hides_nothing_that_comes_after_it(both: list[Half]) -> None:
+    counts = {("r", "clobber_rate.label"): (0, 40), ("r", "clobber_rate"): (1, 40), ("r", "lost_write_rate"): (0, 0)}
+    shown = Shown({**counts, ("r", "clobber_rate.channel"): (2, 40)}, np.zeros(1))
+    groups = (dict.fromkeys(shown.counts, (0, 0)),) * 2
+    rows = compare(replace(both[0], observed=shown, driven=shown, groups=groups), [shown, shown])
+    assert [row.figure for row in rows if row.rule == "r"] == ["clobber_rate", "clobber_rate.channel"]
 
 
 def test_the_sampling_variance_against_that_of_a_binomial_count(both: list[Half]) -> None:
@@ -215,6 +248,9 @@ def test_the_interval_where_nothing_was_ever_predicted_is_that_of_half_a_count_i
     found = compared(both[0], (0, 100), [(0, 100)] * 10)
     assert found
     assert (found.low, found.high) == (0.0, 0.01)
+    more = compared(both[0], (0, 100), [(0, 100)] * 20)  # half of that: none has a probability of 97.6 %
+    assert more
+    assert (more.low, more.high) == (0.0, 0.0)
 
 
 def test_quantiles_of_the_wait_by_hand(both: list[Half]) -> None:
@@ -261,8 +297,8 @@ def test_the_interval_covers_the_models_own_histories_as_often_as_it_says(gatewa
 
 def test_the_same_seed_gives_the_same_figures_and_another_one_other_replicates() -> None:
     history = run_of(3)
-    one, again, other = (predict(history, CASE, "x", replicates=3, seed=seed) for seed in (1, 1, 2))
-    assert one == again
+    one, other = (predict(history, CASE, "x", replicates=3, seed=seed) for seed in (1, 2))
+    assert one == predict(history, CASE, "x", replicates=3)  # 1 is the usual one
     assert [row.observed for row in one if row.figure == "clobber_rate"] == [
         row.observed for row in other if row.figure == "clobber_rate"
     ]

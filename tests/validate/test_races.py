@@ -12,8 +12,10 @@ from scipy import stats
 from simlib.common.errors import InputError
 from simlib.common.shipped import DATA
 from simlib.validate.races import (
+    FIRST_WRITE,
     Edge,
     Trials,
+    Windows,
     fit_windows,
     race,
     race_workload,
@@ -155,6 +157,21 @@ def test_fitted_windows_against_those_that_made_the_trials() -> None:
     assert within >= 16  # of 20, each with a probability of 95 %: fewer once in 400 times
 
 
+def test_an_edge_may_lie_beyond_the_trials() -> None:
+    windows = fit_windows(Trials("s", "b", "r", False, np.linspace(0.0, 1.0, 100), {"label": np.ones(100, dtype=np.bool_)}))
+    assert windows is not None
+    assert windows.start.interval()[0] < 0.0
+    assert windows.end.interval()[1] > 1.0
+
+
+def test_an_edge_may_be_as_wide_as_a_tenth_of_a_second() -> None:
+    offset = np.linspace(-1.0, 1.0, 2000)
+    lost = offset > np.random.default_rng(1).logistic(0.0, 0.09, offset.size)
+    windows = fit_windows(Trials("s", "b", "r", False, offset, {"label": lost}))
+    assert windows is not None
+    assert windows.start.weight @ windows.start.scale == pytest.approx(0.09, rel=0.15)
+
+
 def test_trials_that_are_hardly_ever_lost_have_no_window() -> None:
     trials = made(np.random.default_rng(1), 0.02, 0.3, 0.01)
     for count in (2, 3):
@@ -182,6 +199,59 @@ def test_the_model_loses_as_often_as_the_window_that_was_put_into_it(lasts: bool
     assert abs(lost[3] - 0.5) < 4 * 0.035 + 0.05
 
 
+def sharp(middle: float) -> Edge:
+    """An edge that is known, and the same for all trials."""
+    return Edge(np.array([middle]), np.array([1e-6]), np.array([1.0]))
+
+
+@pytest.mark.parametrize("lasts", [False, True])
+@pytest.mark.parametrize("rule", ["after-19328", "in-mutator"])
+def test_a_write_is_lost_from_the_very_start_of_the_window_to_its_very_end(rule: str, lasts: bool) -> None:
+    in_lock = rule == "in-mutator"
+    for start, end in ((0.03, 0.35), (0.06, 0.5)) if in_lock else ((-0.03, 0.35), (-0.0, 0.5)):
+        workload = race_workload(SECTION, Windows(sharp(start), sharp(end)), lasts, in_lock)
+        # A first site that reads on arrival misses whatever comes after it, so that window cannot begin after 0.
+        beyond = start - 0.0002 if in_lock or start else -0.0018
+        offset = np.array([-0.5, beyond, start + 0.0002, 0.2, end - 0.0002, end + 0.0002, 9.0])
+        lost = race(workload, CASE, rule, lasts, offset, seed=1)["label"]
+        assert lost.tolist() == [False, False, True, True, True, False, False]
+
+
+def test_the_times_that_a_window_becomes_by_hand() -> None:
+    def median(site: str, name: str) -> float:
+        return float(getattr(workload.times[site], name).quantile(np.full(1, 0.5))[0])
+
+    hold, prepare = 0.0015, 0.001  # of each site, and of the handler
+    workload = race_workload(SECTION, Windows(sharp(-0.03), sharp(0.5)), lasts=True, in_lock=False)
+    assert median("patch", "prepare") == pytest.approx(0.03 - hold, abs=1e-4)
+    assert median("handler", "prepare") == prepare
+    assert median("run_start", "prepare") == FIRST_WRITE
+    between = 0.5 + 0.03 - hold - prepare - hold
+    assert median("run_end", "after") == pytest.approx(between - FIRST_WRITE - hold, abs=1e-4)
+    workload = race_workload(SECTION, Windows(sharp(-0.03), sharp(0.5)), lasts=False, in_lock=False)
+    assert median("run_start", "prepare") == pytest.approx(between, abs=1e-4)
+    workload = race_workload(SECTION, Windows(sharp(0.03), sharp(0.5)), lasts=False, in_lock=True)
+    assert median("handler", "prepare") == pytest.approx(0.03 + median("patch", "prepare"), abs=1e-4)
+    assert median("run_start", "prepare") == pytest.approx(0.5 - 0.03 - hold, abs=1e-4)
+
+
+def test_times_that_vary_count_from_their_least(tmp_path: Path) -> None:
+    shipped = (DATA / "workloads" / f"{SECTION.workload}.yaml").read_text(encoding="utf-8")
+    quick_or_slow = (
+        "patch: {prepare: {dist: empirical, values: [0.002, 0.008]}, hold: {dist: empirical, values: [0.001, 0.009]}}"
+    )
+    (tmp_path / "w.yaml").write_text(shipped.replace("patch: {prepare: 0.0005, hold: 0.0015}", quick_or_slow), encoding="utf-8")
+    section = SECTION.model_copy(update={"workload": str(tmp_path / "w.yaml")})
+
+    def least(site: str, in_lock: bool) -> float:
+        windows = Windows(sharp(0.03 if in_lock else -0.03), sharp(0.5))
+        times = race_workload(section, windows, lasts=False, in_lock=in_lock).times
+        return float(times[site].prepare.quantile(np.full(1, 0.5))[0])
+
+    assert least("patch", in_lock=False) == pytest.approx(0.03 - 0.001, abs=1e-4)
+    assert least("handler", in_lock=True) == pytest.approx(0.03 + 0.002, abs=1e-4)
+
+
 def test_a_workload_without_the_sections_traffic_is_refused() -> None:
     with pytest.raises(InputError, match=r"handler-only: traffic\.\S+ is not there"):
         race(load_workload("handler-only"), CASE, "after-19328", True, np.array([0.0]), 1)
@@ -204,3 +274,5 @@ def test_conditions_count_the_held_out_trials_and_their_losses(tmp_path: Path) -
             assert row.inside == (row.low <= row.observed <= row.high)
             assert row.variance == pytest.approx(row.predicted * (1 - row.predicted) / 6)
             assert (row.source, row.rule) == ("gateway-x", SECTION.builds[BUILD])
+    assert validate_races(path, CASE)[0] == validate_races(path, CASE, replicates=200, seed=1)[0]
+    assert conditions != validate_races(path, CASE, replicates=20, seed=2)[0]
