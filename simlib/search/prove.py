@@ -31,9 +31,10 @@ import pandas as pd
 from simlib.case.case import Case, Scope
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.replay.judging import KINDS
+from simlib.search.breadth_first import Found, Search, search
 from simlib.search.counterexample import Counterexample, Step
 from simlib.search.dependencies import Cone, find_cone, tabulate
-from simlib.search.statespace import CACHED, Found, Search, lay_out, make_system, search
+from simlib.search.statespace import CACHED, lay_out, make_system
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from simlib.common.shipped import find, shipped_names
 from simlib.model.simpy_model import simulate
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import replay_strategy
+from simlib.search.breadth_first import search
 from simlib.search.counterexample import judge, to_history
 from simlib.search.dependencies import find_cone, tabulate
 from simlib.search.prove import Proof, Proofs, prove, schedules
-from simlib.search.statespace import make_system, search
+from simlib.search.statespace import make_system
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
 
