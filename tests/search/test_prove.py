@@ -314,6 +314,29 @@ def test_json_has_the_shape_that_is_promised(proofs: Proofs) -> None:
             assert cell["reachable"] == (cell["steps"] is not None)
 
 
+def test_the_frame_and_the_json_say_what_the_counterexamples_are_by_hand(proofs: Proofs) -> None:
+    frame = proofs.to_frame().set_index(["strategy", "racing", "kind"])
+    document = {True: proofs.to_json()["strategies"], False: proofs.to_json()["not_racing"]}
+    assert len(frame) == len(CASE.strategies) * 2 * len(KINDS)
+    assert frame.attrs == {"stale_reads": 0}
+    for name, racing, kind in frame.index:
+        row, told = frame.loc[name, racing, kind], document[racing][name][kind]
+        steps = [len(one.steps) for one in proofs.strategies[name].counterexamples if (one.kind, one.racing) == (kind, racing)]
+        assert row["reachable"] == told["reachable"] == bool(steps)
+        assert row["steps"] == min(steps, default=0)
+        assert told["steps"] == min(steps, default=None)
+        assert (told["site"], told["field"]) == ((row["site"], row["field"]) if steps else (None, None))
+
+
+def test_the_frame_of_scopes_sums_the_states_of_all_strategies_as_the_json_does(proofs: Proofs) -> None:
+    frame = proofs.scopes_frame()
+    assert frame["name"].tolist() == [scope.name for scope in CASE.scopes]
+    assert frame["states"].sum() == sum(sum(proof.states.values()) for proof in proofs.strategies.values())
+    for scope, row, told in zip(CASE.scopes, frame.to_dict("records"), proofs.to_json()["scopes"], strict=True):
+        assert row["states"] == sum(proof.states[scope.name] for proof in proofs.strategies.values())
+        assert row == told
+
+
 def test_a_history_of_a_counterexample_runs_forward_in_time(proofs: Proofs) -> None:
     for one in proofs.strategies["before-19328"].counterexamples:
         history = to_history(CASE, one)
