@@ -21,7 +21,15 @@ MOST_STATES = 20_000_000
 
 @dataclass(frozen=True)
 class Found:
-    """The shortest way to one finding: (site, finding), its price, the number of the initial entry, and the moves."""
+    """The shortest way to one finding, and of equally short ones the cheapest.
+
+    Attributes:
+        site: number of the site whose commit it is.
+        finding: how that commit is judged (`judging.finding`).
+        price: of all values in the initial entry and in the requests (`dependencies.VALUE_COST`).
+        initial: number of the initial entry (`Cone.decode`).
+        moves: each with the columns of `statespace`; the last one is the commit.
+    """
 
     site: int
     finding: int
@@ -39,7 +47,12 @@ class Search:
 
 
 def search(system: System, cone: Cone, place: str) -> Search:
-    """Search one scope for one cone; `place` names it in an error.
+    """Search one scope for one cone.
+
+    Args:
+        system: the scope, as tables.
+        cone: the field, and what decides about it.
+        place: what an error calls the scope.
 
     Raises:
         RunError: there are more than MOST_STATES states.

@@ -17,10 +17,11 @@ from simlib.replay.judging import NONE
 from simlib.search.dependencies import END, Commits, Cone
 
 CACHED, NEWEST = -1, -2
-"""Instead of a slot: the snapshot is read through the cache when the lock is granted; or it is the fresh entry."""
+"""In place of a slot. CACHED: the snapshot is read through the cache when the lock is granted. NEWEST: it is the fresh one."""
 
 FLOW, SITE, READS, AGE, REQUEST, FINDING, COST = range(7)
-"""Columns of a move: who, where, whether it is a read or a commit, how many commits old the snapshot is; then of a commit."""
+"""Columns of a move: number of the flow and of the site, 1 for a read and 0 for a commit, how many commits old the snapshot is;
+and of a commit the number of its request, how it is judged, and what the request costs."""
 
 
 class System(NamedTuple):
@@ -40,14 +41,14 @@ class System(NamedTuple):
     slot: Ints
     """(flows, steps): the slot that a read fills or a commit uses, CACHED or NEWEST."""
     frees: Ints
-    """(flows, steps): whether nobody uses the slot afterwards."""
+    """(flows, steps): whether this is the last step that uses the slot."""
     asks_cache: Ints
     """(flows, steps + 1): whether this step or a later one of the flow reads through the cache."""
     commits: Commits
     images: Ints
     """(renamings, entries)."""
     alike: Ints
-    """(slots, entries): of the snapshots under which no later commit differs, the least."""
+    """(slots, entries): for each snapshot the least of those that no later commit tells apart from it."""
     radix: Ints
     """(digits,)."""
 
@@ -129,7 +130,7 @@ def room_for_moves(system: System) -> tuple[Any, Any]:
 
 @compiled
 def moves(system: System, state: Any, after: Any, move: Any) -> int:
-    """Every step that some flow can take next: fills rows of `after` (states) and `move`, and returns how many."""
+    """Every step that some flow can take next: fills rows of `after` and `move` (`room_for_moves`), and returns how many."""
     flows, ages = system.length.size, system.stale_reads
     newest = 2 * flows
     first_slot = newest + 1 + ages
@@ -186,7 +187,11 @@ def _forget(system: System, state: Any) -> None:
 
 @compiled
 def number_of(system: System, state: Any) -> int:
-    """The number of the least image of a state: states with one number have the same future."""
+    """The number under which a state is known; states with the same number have the same future.
+
+    It is the least number of all states that differ from this one only in how values are named, or in which of several
+    snapshots without a difference they hold.
+    """
     newest = 2 * system.length.size
     first_slot = newest + 1 + system.stale_reads
     least = -1
@@ -206,7 +211,7 @@ def number_of(system: System, state: Any) -> int:
 
 @compiled
 def state_of(system: System, number: int, state: Any) -> None:
-    """The state of that number, into `state`."""
+    """Fill in `state` from its number."""
     for digit in range(state.size - 1, -1, -1):
         state[digit] = number % system.radix[digit]
         number //= system.radix[digit]
