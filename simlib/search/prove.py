@@ -6,7 +6,7 @@ request, breadth first; a state that was met before is not entered again. With `
 show an entry up to k commits old, but never one from before the flow's own last commit or its last read: a process's write
 refreshes its cache, and a cache does not go back. (Each flow counts as its own process, which allows the most.)
 
-What makes the search small, and why each loses nothing:
+What makes the search small, and why it misses nothing all the same:
 
 - *A commit is one step.* Nobody else can commit while the lock is held, and a read meanwhile shows what a read just before
   the lock shows.

@@ -56,6 +56,13 @@ class System(NamedTuple):
 def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits: Commits) -> System:
     """The tables of one search.
 
+    Args:
+        case: the case of the scope.
+        scope: the flows.
+        stale_reads: how many commits old an entry from the cache may be.
+        cone: the field, and what decides about it.
+        commits: what each commit can do to the cone, from `tabulate`.
+
     Raises:
         InputError: a step inherits the snapshot of a site that reads nothing before the lock.
         RunError: a state does not fit into 63 bits.
