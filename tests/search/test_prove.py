@@ -1,6 +1,7 @@
 """The exhaustive search, against brute force, against replay, and against what the issue says must be seen."""
 
 import re
+from dataclasses import replace
 from itertools import product
 
 import brute_force
@@ -187,6 +188,15 @@ def test_replay_confirms_every_counterexample(proofs: Proofs, stale: Proofs) -> 
                 assert outcomes.clobbers.culprit[number] == len(outcomes.history) - 1
 
 
+def test_replay_confirms_the_counterexamples_of_a_flow_whose_sites_take_their_snapshots_in_different_ways() -> None:
+    # Alone with a patch, only the spawn can be the culprit: a site without a read, then two reads, then an inherited one.
+    scope = Scope("spawn+patch", (("spawn", ("patch", "handler", "run_start", "run_end")), ("patch", ("patch",))))
+    found = prove(replace(CASE, scopes=(scope,)), ["before-19328"]).strategies["before-19328"].counterexamples
+    assert {one.site for one in found} == {"handler", "run_start", "run_end"}
+    for one in found:
+        judge(CASE, one)
+
+
 def test_only_the_last_commit_of_a_counterexample_does_what_it_shows(proofs: Proofs) -> None:
     for proof in proofs.strategies.values():
         for one in proof.counterexamples:
@@ -299,6 +309,13 @@ def test_a_directed_schedule_reproduces_each_reachable_kind(kind: str, proofs: P
 
 
 # ---- the face ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_names_up_to_three_scopes_and_counts_more() -> None:
+    names = [scope.name for scope in CASE.scopes[:4]]
+    three, four = (prove(CASE, ["all-sites"], names[:count]).verdict("all-sites") for count in (3, 4))
+    assert three.startswith(f"unreachable in {', '.join(names[:3])} (")
+    assert four.startswith("unreachable in all 4 scopes (")
 
 
 def test_json_has_the_shape_that_is_promised(proofs: Proofs) -> None:
