@@ -59,24 +59,6 @@ def test_every_strategy_on_a_story_of_four_transactions(recording: Recording) ->
         assert found.fields[name][label].tolist() == [0, found.clobbered[name], 0, 0, 0]  # reverted
 
 
-def test_the_frame_by_hand_and_the_json_that_is_made_of_it(recording: Recording) -> None:
-    found = counterfactual(CASE, recording, ["before-19328", "all-sites"])
-    columns = ["strategy", "recorded", "units", "clobbered_units", "clobber_rate", "clobbered_fields", "writes", "lost_writes"]
-    frame = found.to_frame()
-    assert frame.columns.tolist() == columns
-    assert frame.to_numpy().tolist() == [
-        ["before-19328", False, 2, 1, 0.5, 2, 3, 2],
-        ["all-sites", False, 2, 0, 0.0, 0, 3, 0],
-        ["after-19328", True, 2, 1, 0.5, 1, 3, 1],
-    ]
-    told = found.to_json(CASE)["counterfactual"]
-    assert list(told) == frame["strategy"].tolist()
-    for row in frame.to_dict("records"):
-        by_field = told[row["strategy"]]["by_field"]
-        assert told[row["strategy"]]["clobber_rate"] == row["clobber_rate"]
-        assert sum(sum(kinds.values()) for kinds in by_field.values()) == row["clobbered_fields"]
-
-
 def test_as_json_by_hand(recording: Recording) -> None:
     found = counterfactual(CASE, recording, ["all-sites"])
     assert json.loads(json.dumps(found.to_json(CASE))) == {
