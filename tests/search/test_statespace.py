@@ -13,7 +13,7 @@ from simlib.common.files import validated
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History
 from simlib.search.dependencies import find_cone, tabulate
-from simlib.search.statespace import make_system, moves, room_for_moves
+from simlib.search.statespace import CACHED, NEWEST, make_system, moves, room_for_moves
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Workload
 
@@ -142,3 +142,21 @@ def test_a_model_that_shows_one_commit_too_few_is_noticed(monkeypatch, least, mo
 
     monkeypatch.setattr(simpy_model, "visible", too_old)
     assert noticed(least, most, stale_reads)
+
+
+def test_the_tables_of_a_scope_against_its_flows_by_hand():
+    # spawn: patch commits; handler reads, commits; run_start reads, commits; run_end commits with the same snapshot.
+    flows = (("spawn", ("patch", "handler", "run_start", "run_end")), ("inbound", ("inbound",)))
+    system = make_system(CASE, Scope("by hand", flows), 2, CONE, COMMITS)
+    patch, handler, run_start, run_end, inbound = (CASE.sites.index(site) for site in (*flows[0][1], "inbound"))
+    assert system.length.tolist() == [6, 1]
+    assert system.site[0].tolist() == [patch, handler, handler, run_start, run_start, run_end]
+    assert system.reads[0].tolist() == [0, 1, 0, 1, 0, 0]
+    assert system.slot[0].tolist() == [NEWEST, 0, 0, 1, 1, 1]
+    assert system.frees[0].tolist() == [0, 0, 1, 0, 0, 1]
+    assert system.asks_cache[0].tolist() == [1, 1, 1, 1, 0, 0, 0]
+    assert [column[1, 0] for column in (system.site, system.reads, system.slot, system.frees)] == [inbound, 0, CACHED, 0]
+    assert system.asks_cache[1, :2].tolist() == [1, 0]
+    # Steps made; how old an entry may be shown; the newest entry and two older ones, and two slots, of three values each.
+    assert system.radix.tolist() == [7, 2, 3, 3, 3, 3, 3, 3, 3]
+    assert not system.alike.any()  # this strategy looks at no snapshot, so all are alike
