@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from simlib.case.case import Case, Scope, load_case
+from simlib.search.breadth_first import search
 from simlib.search.dependencies import END, Commits, Cone, find_cone, tabulate
 from simlib.search.prove import prove, schedules
-from simlib.search.statespace import System, lay_out, make_system, search
+from simlib.search.statespace import System, lay_out, make_system
 
 STRATEGY, FIELD = "in-mutator", "lastTo"
 ALONE = ("label", "spawnedBy", "thinkingLevel")

@@ -52,6 +52,23 @@ def test_the_readme_names_every_command_and_every_make_target_exists():
     assert set(re.findall(r"make ([a-z-]+)", README)) <= targets
 
 
+def test_every_promise_names_a_test_that_is_there():
+    rows = [line for line in (ROOT / "docs" / "promises.md").read_text().splitlines() if line.startswith("| ")]
+    promised = [row for row in rows if row != "| promise | test |"]
+    assert len(promised) > 30
+    for row in promised:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row)
+        assert named, row
+        for path, test in named:
+            assert (ROOT / path).is_file(), path
+            assert re.search(rf"^ *(?:async )?def {test}\(", (ROOT / path).read_text(), re.M), test
+
+
+def test_every_page_that_the_readme_links_to_is_there():
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
 def test_help_does_not_import_what_is_heavy():
     code = "import sys, simlib.cli; sys.exit(bool({'numba', 'numpy', 'pandas', 'matplotlib', 'papermill'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -33,7 +33,7 @@ from simlib.workload.workload import Workload
 PIECE = 500_000
 """Rows that are replayed at a time."""
 MOST = 10
-"""With more replayed rows than this for each row of the history, or more overlaps, it is cheaper to count."""
+"""Where more rows than this would be replayed, or more overlaps looked at, for each row of the history, counting is cheaper."""
 
 
 Simulate = Callable[[Workload, Case, Traffic, frozenset[str]], History]
@@ -58,7 +58,15 @@ class Overlaps:
 def conditional_rates(
     workload: Workload, case: Case, strategies: Sequence[Strategy], seed: int, replicates: int, simulate: Simulate
 ) -> dict[str, Rate]:
-    """Clobber rates from the same replicates that an experiment counts; `simulate` is the engine.
+    """Clobber rates from the same replicates that an experiment counts.
+
+    Args:
+        workload: the traffic.
+        case: the strategies' case.
+        strategies: those whose rates are wanted.
+        seed: the experiment's.
+        replicates: the experiment's.
+        simulate: the engine, one of `experiment.ENGINES`.
 
     Returns:
         strategy name -> its rate. Empty where the argument does not hold (several gateways, ties), or where so much overlaps
@@ -153,12 +161,12 @@ def _replayed(case: Case, strategy: Strategy, history: History, overlaps: Overla
     sizes = rows_of.before(history.session[overlaps.last[of]], overlaps.last[of])
     pieces = np.searchsorted(np.cumsum(sizes), np.arange(PIECE, sizes.sum() + PIECE, PIECE)) + 1
     for scenes in np.split(np.arange(of.size), pieces[:-1]):
-        scene, row = rows_of.cast(overlaps, of[scenes], other[scenes])
+        scene, row = rows_of.of_scenes(overlaps, of[scenes], other[scenes])
         staged = _stage(case, history, scene, row, scenes.size, overlaps.last[of[scenes]])
         clobbers = replay_strategy(case, strategy, staged).clobbers
-        guilty = clobbers.culprit[unit_rows(case, staged)[clobbers.culprit]]
-        guilty = guilty[staged.flow[guilty] == overlaps.unit[of[scenes]][staged.session[guilty]]]
-        clobbered[scenes[np.unique(staged.session[guilty])]] = 1.0
+        culprits = clobbers.culprit[unit_rows(case, staged)[clobbers.culprit]]
+        culprits = culprits[staged.flow[culprits] == overlaps.unit[of[scenes]][staged.session[culprits]]]
+        clobbered[scenes[np.unique(staged.session[culprits])]] = 1.0
     return clobbered
 
 
@@ -178,17 +186,21 @@ class _Rows:
         start, stop = self._span(self._session_key, session, last)
         return stop - start
 
-    def cast(self, overlaps: Overlaps, of: Ints, other: Ints) -> tuple[Ints, Ints]:
-        """Scene and row of everything that is on stage: the session so far without the flows that overlap, and `other`."""
+    def of_scenes(self, overlaps: Overlaps, of: Ints, other: Ints) -> tuple[Ints, Ints]:
+        """The rows of each scene: its session so far without the flows that overlap the unit, and the flow `other`.
+
+        Returns:
+            two arrays of the same length: number of the scene, and row of the history.
+        """
         last = overlaps.last[of]
         scene, place = _ranges(*self._span(self._session_key, self._history.session[last], last))
         row = self._by_session[place]
         flows = int(self._history.flow.max()) + 1
         overlapping = np.isin(of[scene] * flows + self._history.flow[row], overlaps.of * flows + overlaps.other)
         scene, row = scene[~overlapping], row[~overlapping]
-        guests = np.flatnonzero(other >= 0)
-        guest, place = _ranges(*self._span(self._flow_key, other[guests], last[guests]))
-        scene, row = np.concatenate([scene, guests[guest]]), np.concatenate([row, self._by_flow[place]])
+        added = np.flatnonzero(other >= 0)
+        addition, place = _ranges(*self._span(self._flow_key, other[added], last[added]))
+        scene, row = np.concatenate([scene, added[addition]]), np.concatenate([row, self._by_flow[place]])
         order = np.lexsort((row, scene))
         return scene[order], row[order]
 

@@ -31,11 +31,11 @@ ENGINES = {"compiled": compiled_model.simulate, "simpy": simpy_model.simulate}
 WORTH_A_POOL = {"compiled": 10_000_000, "simpy": 300_000}
 """Transactions below which starting further processes takes longer than it saves."""
 FEW = 50
-"""Clobbered units; a rate that was counted from fewer is known to no better than 28 %."""
+"""Clobbered units. A rate that was counted from fewer is uncertain by 28 % of itself or more (twice its standard error)."""
 RARE = 0.01
 """More frequent clobbers are always counted, however short the run."""
 LARGEST_BLOCK = 64
-"""Replicates that a process simulates before it reports: enough to make reporting cheap."""
+"""The most replicates that a process simulates before it reports: enough to make reporting cheap."""
 
 
 def timelines(

@@ -59,7 +59,7 @@ class Mean:
         return _standard_error(self.residuals)
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """The t interval; None with fewer than two replicates or without exposure."""
+        """The t interval that covers the truth with probability `level`; None with fewer than two replicates or no exposure."""
         if self.totals.size < 2 or np.isnan(self.estimate):
             return None
         reach = _quantile(self.totals.size, level) * self.standard_error
@@ -84,8 +84,9 @@ class Rate(Mean):
         return max(1.0, self.standard_error**2 / binomial) if binomial > 0 and self.totals.size > 1 else 1.0
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """The confidence interval, on the logit scale so that it stays inside [0, 1]; None if there is too little to say.
+        """The confidence interval, on the logit scale so that it stays inside [0, 1]; None without exposure.
 
+        Of one replicate there is none either, unless nothing or everything was seen.
         Zero seen is not zero: with no event at all, `high` is the one-sided bound 1 - (1 - level)^(deff / n) that n
         independent exposures would give, n divided by the design effect `clustering`. All seen is treated alike.
 
@@ -141,7 +142,7 @@ class Difference:
         return (self.rate.standard_error**2 + self.baseline.standard_error**2) / paired if paired > 0 else float("nan")
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """The t interval of the paired difference; where neither saw an event, what their bounds leave open."""
+        """The t interval of the paired difference; if neither rate saw an event, what the two bounds leave open."""
         if isinstance(self.rate, Rate) and self.rate.estimate == self.baseline.estimate == 0:
             mine, theirs = self.rate.interval(level), self.baseline.interval(level)
             return Interval(-theirs.high, mine.high) if mine and theirs else None

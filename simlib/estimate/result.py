@@ -18,7 +18,7 @@ from simlib.workload.workload import Workload
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment's totals and the estimates from them.
+    """An experiment's totals and the estimates from them. Rates are shares, from 0 to 1; times are seconds.
 
     Attributes:
         workload, case, seed: what was run.
@@ -54,7 +54,7 @@ class Result:
         return np.asarray(self.totals.sums[name][self.strategies.index(strategy)])
 
     def _rate(self, strategy: str, counts: Callable[[Records], tuple[Any, Any]]) -> Rate:
-        """The share with its bound for zero widened by the clustering that the baseline shows in the same replicates."""
+        """A share; the bound for nothing seen is widened by the clustering that the baseline shows in the same replicates."""
 
         def counted(name: str) -> Any:
             return np.array(counts(self.numbers(name)), dtype=np.float64)
@@ -168,6 +168,15 @@ class Result:
         `noticed.NAME` its X, `X_low` and `X_high` (shares, 95 %); `variance_ratio`; `clobbered_units_per_day`; `racing` and
         `not_racing` (clobbered fields); `wait_*_s` and `hold_*_s` (seconds: mean, p50, p95, p99), `utilisation` of the lock
         and `timeouts`. `attrs` has the workload, the case, the seed, the replicates and the baseline.
+
+        Examples:
+            >>> from simlib import load_case, load_workload, run
+            >>> workload = load_workload("quiet", ["duration=60"])
+            >>> frame = run(workload, load_case(workload.case), ["after-19328", "all-sites"], replicates=3).to_frame()
+            >>> frame[["strategy", "clobber_rate", "wait_p99_s"]].shape
+            (2, 3)
+            >>> frame.attrs["workload"], frame.attrs["replicates"]
+            ('quiet', 3)
         """
         frame = pd.DataFrame([self._row(name) for name in self.strategies])
         frame.attrs = {

@@ -16,7 +16,7 @@ from simlib.replay.counts import Cost, Tally
 
 Records = NDArray[np.void]
 SUMMED = ("clobbers", "stood", "standing", "waits", "holds")
-"""What of a Tally and a Cost is only added up."""
+"""The parts of a Tally and a Cost of which only the sum over all replicates is kept."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Totals:
     """Tallies and costs of successive replicates.
 
     Attributes:
-        numbers: (strategies, replicates) records of all that a Tally and a Cost have, but for what is in SUMMED.
+        numbers: (strategies, replicates) records of the other parts, one for each replicate.
         sums: name in SUMMED -> (strategies, ...) its sum over the replicates.
     """
 
@@ -44,9 +44,12 @@ def total(tallies: Sequence[Tally], costs: Sequence[Cost]) -> Totals:
 
 
 def fold(parts: Iterable[Totals], replicates: int, progress: Callable[[], None] = lambda: None) -> Totals:
-    """The totals of all the parts, which have `replicates` together; `progress` is called for each.
+    """The totals of all parts together. Each part is added as it comes and then dropped.
 
-    Each part is added as it comes and then dropped.
+    Args:
+        parts: totals of one replicate or several, in order; at least one part.
+        replicates: how many they have together.
+        progress: called for each replicate.
     """
     parts = iter(parts)
     first = next(parts)

@@ -16,10 +16,11 @@ from simlib.replay.replay import replay_strategy
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """Every strategy on one recording. The timeline is the recorded one: that a strategy would change it is left out.
+    """Every strategy on one recording. The times are the recorded ones, also for a strategy that would have changed them.
 
     Attributes:
-        check: whether the recorded rule reproduces the recording.
+        recording: the recording, and the strategy (`recording.rule`) that its build ran.
+        check: whether that strategy reproduces the recording.
         units: units of work in the recording.
         clobbered: strategy -> units that clobber at least one field.
         fields: strategy -> (fields, kinds) clobbered fields.
@@ -51,7 +52,7 @@ class Counterfactual:
         )
 
     def to_json(self, case: Case) -> dict[str, Any]:
-        """As `simlib replay --json` prints it."""
+        """The counts as `simlib replay --json` prints them; a rate of no units is null. `case` is the recording's."""
         return {
             "recording": self.recording.path.name,
             "build": self.recording.build,
@@ -74,12 +75,24 @@ class Counterfactual:
 
 
 def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] = ()) -> Counterfactual:
-    """Replay the recording with each strategy; none named means all.
+    """Replay a recording with each strategy.
 
-    The recorded rule is always among them.
+    Args:
+        case: the recording's case.
+        recording: from `read_recording`.
+        strategies: names; none means all. The strategy that the recorded build ran is added if it is not among them.
 
     Raises:
         InputError: an unknown strategy.
+
+    Examples:
+        >>> from simlib import load_case, read_recording
+        >>> from simlib.replay.recording import find_recording
+        >>> case = load_case("openclaw-70575")
+        >>> recording = read_recording(find_recording("store-2026.4.22-after-19328"), case)
+        >>> found = counterfactual(case, recording, ["all-sites"])
+        >>> found.check.exact, found.units, dict(found.clobbered)
+        (True, 1208, {'all-sites': 0, 'after-19328': 27})
     """
     names = list(dict.fromkeys([*(strategies or case.strategies), recording.rule]))
     serial = replay_strategy(case, case.reference, recording.history)

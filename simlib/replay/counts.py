@@ -51,7 +51,7 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
     Args:
         case: the case.
         outcomes: the replay of the strategy.
-        serial: the replay of the case's reference on the same history: what serial writes would have left.
+        serial: the replay of the case's reference on the same history, which shows what serial writes would have left.
     """
     history, clobbers = outcomes.history, outcomes.clobbers
     of_unit = unit_rows(case, history)
@@ -123,7 +123,7 @@ class Cost:
 
 
 def cost(history: History) -> Cost:
-    """The cost of one timeline."""
+    """The cost of one timeline: waits of all its transactions, holds of those that committed."""
     waits = history.lock - history.queued
     holds = (history.end - history.lock)[history.ok]
     return Cost(
@@ -142,7 +142,20 @@ def _binned(times: Floats) -> Ints:
 
 
 def quantile(histogram: Ints, share: float) -> float:
-    """The quantile of times counted over EDGES, interpolated inside its bin; NaN of an empty histogram. Seconds."""
+    """A quantile of times that were counted over EDGES, in seconds; interpolated inside its bin.
+
+    Args:
+        histogram: (bins,) how many times fell into each bin.
+        share: of the times that are shorter, 0 to 1.
+
+    Returns:
+        NaN if the histogram is empty.
+
+    Examples:
+        >>> histogram = np.histogram([0.010] * 99 + [3.0], EDGES)[0]
+        >>> round(quantile(histogram, 0.5), 2), round(quantile(histogram, 1.0), 1)
+        (0.01, 3.0)
+    """
     total = histogram.sum()
     if not total:
         return float("nan")

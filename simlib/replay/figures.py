@@ -16,11 +16,21 @@ Count = tuple[int, int]
 
 
 def tally(case: Case, outcomes: Sequence[Outcomes], counted: Bools) -> dict[tuple[str, str], Count]:
-    """Counts by (strategy, figure) over the `counted` rows (of all replays of one history).
+    """Count what the figures are shares of.
 
-    `clobber_rate` is the share of units in which any write clobbers, `clobber_rate.FIELD` a field; `lost_write_rate` the share
-    of field writes by `write` sites that are clobbered later, `lost_write_rate.FIELD` that are in this field. `stale_snapshots`
-    is the share of transactions with a snapshot of their own that some other commit overtook; it has no strategy.
+    Args:
+        case: the case.
+        outcomes: replays of one history of n transactions, one for each strategy.
+        counted: (n,) the rows that count.
+
+    Returns:
+        (strategy, figure) -> how many, out of how many. The figures:
+
+        - `clobber_rate`: units of work in which any write clobbers a field, of all units; `clobber_rate.FIELD`: this field.
+        - `lost_write_rate`: field writes by sites of role `write` that are clobbered later, of all such field writes;
+          `lost_write_rate.FIELD`: those of this field, again of all.
+        - `stale_snapshots`: snapshots that another commit had overtaken by the time of their own, of the snapshots that
+          transactions read for themselves. It does not depend on the strategy, whose name is empty here.
     """
     history = outcomes[0].history
     units = counted & unit_rows(case, history)

@@ -28,10 +28,10 @@ def finding(
     strategy: Program, rule: int, entries: Any, stale: int, fresh: int, requests: Any, row: int,
     right: int, value: int, asked: bool,
 ) -> int:  # fmt: skip
-    """What is to be said of one field of a commit: NONE, or 1 + 2 x kind + racing.
+    """How one field of a commit is judged: NONE, or 1 + 2 x kind + racing.
 
-    The commit is the one of `evaluator.written(strategy, rule, ...)`. The strategy leaves `value` in the field, taken from the
-    request if `asked`; the reference leaves `right`.
+    The commit is the one that `evaluator.written` evaluates with the same arguments. `right` and `value` are the value codes
+    that the reference and the strategy leave in the field, and `asked` says whether `value` is the request's.
     """
     if value == right:
         return NONE
@@ -43,7 +43,20 @@ def finding(
 
 @inlined
 def classify(stale: int, fresh: int, wrong: int, from_request: bool) -> int:
-    """The kind of a clobber, given that `wrong` was committed and is not what the reference says."""
+    """The kind of a clobber, an index into KINDS. All arguments but the last are value codes.
+
+    Args:
+        stale: what the snapshot showed.
+        fresh: what the lock showed.
+        wrong: what was committed; the reference leaves something else.
+        from_request: whether `wrong` is the request's value.
+
+    Examples:
+        >>> KINDS[classify(stale=1, fresh=2, wrong=1, from_request=False)]  # the older value is back
+        'reverted'
+        >>> KINDS[classify(stale=0, fresh=2, wrong=0, from_request=False)]  # 0 is UNDEFINED
+        'erased'
+    """
     if wrong == fresh:
         return SUPPRESSED
     if wrong == UNDEFINED:
@@ -57,5 +70,9 @@ def classify(stale: int, fresh: int, wrong: int, from_request: bool) -> int:
 
 @inlined
 def needs_race(right: int, fresh: int, serial: int) -> bool:
-    """Whether a clobber needs concurrency: the site's patch on an up-to-date snapshot, `serial`, would have been right."""
+    """Whether a clobber needs concurrency: from an up-to-date snapshot, the site would have written what is right.
+
+    `right` and `fresh` are value codes: the reference's result, and what the lock showed. `serial` is what the site's patch
+    says on an up-to-date snapshot; it may be ABSENT.
+    """
     return right == merged(fresh, serial)

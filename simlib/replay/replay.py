@@ -84,10 +84,26 @@ class Outcomes:
 
 
 def replay_strategy(case: Case, strategy: Strategy, history: History) -> Outcomes:
-    """Run `strategy` over the timeline of `history`.
+    """Run `strategy` over the timeline of `history`: what it writes at each commit, and which of those writes clobber.
+
+    Args:
+        case: the case that the history and the strategy are of.
+        strategy: the rules that write.
+        history: n transactions in commit order, from any source. Its times are taken as they are.
 
     Raises:
         InputError: the history is not of this case.
+
+    Examples:
+        >>> from simlib import load_case, read_recording
+        >>> from simlib.replay.recording import find_recording
+        >>> case = load_case("openclaw-70575")
+        >>> recording = read_recording(find_recording("store-2026.4.22-after-19328"), case)
+        >>> outcomes = replay_strategy(case, case.strategy("after-19328"), recording.history)
+        >>> len(outcomes.history), len(outcomes.clobbers)  # transactions, clobbered fields
+        (2500, 52)
+        >>> outcomes.entries.shape == (len(outcomes.history), len(case.fields))
+        True
     """
     history.check(case)
     timeline = _Timeline(
@@ -231,7 +247,7 @@ def _write(pairs: Pairs, pair: int, runs: bool, at: _Commit, timeline: _Timeline
     books.writes[at.row] += sets
     _end_standing(books, at.owner, field, timeline.end[at.row])
     if value != right:
-        # What the reference would have replaced as well is nobody's loss.
+        # A value that the reference would have replaced too has not been lost: it has no victim.
         victim = at.row if sets else books.author[at.owner, field] if right == before else NOBODY
         books.author[at.owner, field] = NOBODY
         if victim != NOBODY:

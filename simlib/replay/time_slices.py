@@ -1,4 +1,4 @@
-"""A history cut into pieces by time, and every other piece put together again.
+"""A history cut into pieces by time, and pieces joined to a history again.
 
 A host changes speed. If the first half of a recording predicted the second, such a change would count as an error of the model;
 with pieces that take turns, both halves have seen the same host.
@@ -12,12 +12,13 @@ from simlib.common.arrays import Ints
 from simlib.model.history import History
 
 PIECES = 40
+"""How many pieces there are, if they are long enough for that."""
 SHORT = 0.1
-"""Pieces are that short only if the usual flow of each kind takes no more than this share of one; else there are two."""
+"""They are, if the median flow of each kind lasts no longer than this share of a piece. If not, there are two pieces."""
 
 
 def pieces(history: History) -> Ints:
-    """(n,) the piece that each row is in; pieces have equally many rows."""
+    """(n,) number of the piece that each row of the history is in; pieces have equally many rows, give or take one."""
     size = len(history)
     if not size:
         return np.empty(0, dtype=np.int64)
@@ -32,15 +33,19 @@ def pieces(history: History) -> Ints:
 
 
 def glued(history: History, rows: Ints) -> History:
-    """These rows (ascending) for themselves, the time between them cut out. Something must have been committed.
+    """A history of some rows only, with the time between them cut out.
 
-    A snapshot shows the newest commit that is still there of those that it could see. What was committed before the first of
-    them counts as there from the start.
+    A snapshot that showed a commit which is left out shows an older commit of its session instead, the newest that is kept, or
+    else the initial entry.
+
+    Args:
+        history: n transactions, of which at least one committed.
+        rows: numbers of the rows to keep, ascending.
     """
     size = len(history)
     starts = np.flatnonzero(np.diff(rows, prepend=-2) > 1)
     stops = np.append(starts[1:], rows.size) - 1
-    # A row that gave up may have ended while the lock was held: what counts is who had it before.
+    # Only commits count: a transaction that gave up may have ended while another one held the lock.
     committed = np.maximum.accumulate(np.where(history.ok, history.end, 0.0))
     begins = np.where(rows[starts] > 0, committed[rows[starts] - 1], 0.0)
     lengths = committed[rows[stops]] - begins

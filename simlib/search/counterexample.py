@@ -20,9 +20,9 @@ class Step:
     """One step of a schedule.
 
     Attributes:
-        flow: position in the scope.
-        site: the write site.
-        commits: a commit, or else a read.
+        flow: position of its flow in the scope.
+        site: name of the write site.
+        commits: whether it is a commit; else it is a read.
         shows: the commit that the snapshot shows, counted from 0; -1: the initial entry.
         request: key -> value code, UNDEFINED to clear; empty for a read.
     """
@@ -39,6 +39,9 @@ class Counterexample:
     """The shortest schedule with which a strategy clobbers; the clobber is in its last commit.
 
     Attributes:
+        strategy, site, field: names.
+        kind: one of KINDS.
+        racing: whether it takes concurrency.
         initial: field -> value code before the first step; what is not named is undefined.
         price: of equally short schedules the least is the simplest: 100 a value and 1 a cleared key, in the initial entry
             and in the requests.
@@ -72,7 +75,7 @@ class Moment:
 
 
 def to_history(case: Case, counterexample: Counterexample) -> History:
-    """The schedule as a history, one second a step; each flow has a gateway of its own."""
+    """The schedule as a history of one session: step k ends at k seconds, and each flow has a process of its own."""
     steps, scope = counterexample.steps, counterexample.scope
     commits = [number for number, step in enumerate(steps) if step.commits]
     arrival = list(dict.fromkeys(step.flow for step in steps))
@@ -117,7 +120,7 @@ def _read_time(steps: tuple[Step, ...], number: int) -> float:
 
 
 def judge(case: Case, counterexample: Counterexample) -> tuple[Outcomes, int]:
-    """What replay says of the schedule, and the number of the promised clobber among its clobbers.
+    """Replay the schedule; returns the replay, and which of its clobbers (by number) is the one that the counterexample names.
 
     Raises:
         RunError: replay finds no such clobber; the search and replay disagree.

@@ -45,7 +45,7 @@ VALUE_COST, CLEAR_COST = 100, 1
 END = -1
 """The end of a row of choices."""
 LARGEST = 200_000_000
-"""Commits that are tabulated for one cone at most."""
+"""The most commits that are tabulated for one cone."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Cone:
         fields: field numbers, the field itself first. An entry of the cone is coded as one number, in base VALUES + 1, the
             first field least.
         requests: for each site (choices, request keys of the case): every request that its rules tell apart, cheapest first.
-        costs: for each site (choices,): the price of each request.
+        costs: for each site (choices,): the price of each request, see VALUE_COST.
         images: (permutations, entries): what becomes of an entry when values are renamed; the first row changes nothing.
     """
 
@@ -86,14 +86,22 @@ class Commits(NamedTuple):
     entry: Ints
     """The entry afterwards, or END."""
     finding: Ints
-    """What `judging.finding` says of the field that the cone is of."""
+    """How `judging.finding` judges the commit in the field that the cone is of."""
     request: Ints
     """Number of the request in `Cone.requests`."""
     cost: Ints
 
 
 def find_cone(case: Case, strategy: Strategy, field: int, *others: int) -> Cone:
-    """The cone of a field under one strategy; of several, if they are to be searched together, which no search needs."""
+    """The cone of a field under one strategy.
+
+    Args:
+        case: the case.
+        strategy: one of its strategies.
+        field: number of the field.
+        others: numbers of more fields to be searched together with it. No search needs them; they serve to measure what it
+            saves to search fields apart.
+    """
     fields = [field, *others]
     keys: list[dict[int, bool]] = [{} for _ in case.sites]  # of each site: key -> whether its rules tell a cleared one apart
     kin = _Kin()
@@ -186,7 +194,7 @@ def entry_digits(fields: int) -> Codes:
 
 
 def tabulate(case: Case, strategy: Strategy, cone: Cone) -> Commits:
-    """What each site's commit can do to the cone.
+    """What each site's commit can do to the cone, for every snapshot, fresh entry and request.
 
     Raises:
         RunError: the cone is too large to be written down.
@@ -233,7 +241,7 @@ def _tabulate_site(pairs: Pairs, site: int, weights: Any, entries: Any, requests
 def _outcome(
     pairs: Pairs, site: int, weights: Any, entries: Any, stale: int, fresh: int, requests: Any, row: int
 ) -> tuple[int, int]:
-    """The number of the entry that a commit leaves, and what is to be said of the first field of the cone."""
+    """The number of the entry that a commit leaves, and how the commit is judged in the first field of the cone."""
     entry, found = fresh, NONE
     for pair in range(pairs.strategy.first[site], pairs.strategy.first[site + 1]):
         field = pairs.strategy.field[pair]

@@ -18,7 +18,7 @@ Named = dict[str, str | None]
 
 
 def show(case: Case, counterexample: Counterexample, form: str) -> str:
-    """The counterexample in one of the FORMS, with a newline at its end.
+    """The counterexample as text in one of the FORMS (`text`, `json`, `mermaid`, `vitest`), with a newline at its end.
 
     Raises:
         InputError: the form is not known.

@@ -6,7 +6,7 @@ request, breadth first; a state that was met before is not entered again. With `
 show an entry up to k commits old, but never one from before the flow's own last commit or its last read: a process's write
 refreshes its cache, and a cache does not go back. (Each flow counts as its own process, which allows the most.)
 
-What makes the search small, and why each loses nothing:
+What makes the search small, and why it misses nothing all the same:
 
 - *A commit is one step.* Nobody else can commit while the lock is held, and a read meanwhile shows what a read just before
   the lock shows.
@@ -31,9 +31,10 @@ import pandas as pd
 from simlib.case.case import Case, Scope
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.replay.judging import KINDS
+from simlib.search.breadth_first import Found, Search, search
 from simlib.search.counterexample import Counterexample, Step
 from simlib.search.dependencies import Cone, find_cone, tabulate
-from simlib.search.statespace import CACHED, Found, Search, lay_out, make_system, search
+from simlib.search.statespace import CACHED, lay_out, make_system
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Proof:
     """What one strategy can do in the scopes that were searched.
 
     Attributes:
+        strategy: its name.
         states: scope -> states that were visited, over all fields.
         counterexamples: the shortest one for each scope, site, field, kind and racing or not; shortest first.
     """
@@ -57,7 +59,14 @@ class Proof:
     def shortest(
         self, kind: str, racing: bool = True, field: str | None = None, site: str | None = None
     ) -> Counterexample | None:
-        """The shortest counterexample of that kind (at that field and site), or None: unreachable in these scopes."""
+        """The shortest counterexample of a kind, or None if there is none in these scopes.
+
+        Args:
+            kind: one of KINDS.
+            racing: whether it takes concurrency.
+            field: its name; None means any.
+            site: likewise.
+        """
         for one in self.counterexamples:
             if one.kind == kind and one.racing == racing and field in (None, one.field) and site in (None, one.site):
                 return one
@@ -69,7 +78,11 @@ class Proofs:
     """Every strategy in the same scopes.
 
     Attributes:
+        case: the case that was searched.
+        stale_reads: how many commits old an entry from the cache was allowed to be.
+        scopes: the scopes that were searched.
         schedules: scope -> complete orders of its steps (with what each stale read shows), whatever the values.
+        strategies: name -> what the strategy can do.
     """
 
     case: Case
@@ -79,7 +92,7 @@ class Proofs:
     strategies: Mapping[str, Proof]
 
     def verdict(self, strategy: str, kind: str | None = None) -> str:
-        """What was found for a strategy (and one kind of race), in half a sentence for a report."""
+        """What was found for a strategy, in half a sentence for a report; with `kind` (one of KINDS) of such races only."""
         proof = self.strategies[strategy]
         one = proof.shortest(kind) if kind else next(iter(proof.counterexamples), None)
         if one:
@@ -140,7 +153,7 @@ class Proofs:
 
 
 def require_safe(proofs: Proofs, strategies: Sequence[str]) -> None:
-    """The gate of `--require-safe`.
+    """Insist that strategies cannot clobber in the scopes that were searched: the gate of `--require-safe`.
 
     Raises:
         InputError: a strategy was not searched.
@@ -160,11 +173,19 @@ def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = ()
         case: the case, whose file defines the scopes.
         strategies: their names; none means all.
         scopes: likewise.
-        stale_reads: how many commits old an entry from the cache may be.
+        stale_reads: how many commits old an entry from the cache may be; at least 0.
 
     Raises:
         InputError: a name is not known, `stale_reads` is negative, or the case defines no scopes.
         RunError: a scope is too large.
+
+    Examples:
+        >>> from simlib import load_case
+        >>> proofs = prove(load_case("openclaw-70575"), ["after-19328", "all-sites"], ["handler+patch"])
+        >>> proofs.strategies["all-sites"].safe
+        True
+        >>> proofs.verdict("after-19328", "reverted")
+        'lastChannel reverted at handler in 3 steps (scope handler+patch)'
     """
     if stale_reads < 0:
         raise InputError(f"stale reads {stale_reads}; allowed: 0 or more commits")

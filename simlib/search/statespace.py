@@ -1,10 +1,9 @@
-"""The states of a small scope, and the search through them; `simlib.interleave` says what it searches and why it may skip.
+"""The states of a small scope, and the moves from one to the next; `prove` says what counts as a state, and why.
 
-The search is compiled by numba and is plain Python when `NUMBA_DISABLE_JIT=1`.
+`breadth_first` goes through them. What is compiled here is plain Python when `NUMBA_DISABLE_JIT=1`.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,15 +13,15 @@ from simlib.case.case import Case, Scope
 from simlib.common.arrays import Ints
 from simlib.common.compilation import compiled
 from simlib.common.errors import InputError, RunError
-from simlib.replay.judging import KINDS, NONE
-from simlib.search.dependencies import END, VALUE_COST, Commits, Cone
+from simlib.replay.judging import NONE
+from simlib.search.dependencies import END, Commits, Cone
 
 CACHED, NEWEST = -1, -2
-"""Instead of a slot: the snapshot is read through the cache when the lock is granted; or it is the fresh entry."""
-MOST_STATES = 20_000_000
+"""In place of a slot. CACHED: the snapshot is read through the cache when the lock is granted. NEWEST: it is the fresh one."""
 
 FLOW, SITE, READS, AGE, REQUEST, FINDING, COST = range(7)
-"""Columns of a move: who, where, whether it is a read or a commit, how many commits old the snapshot is; then of a commit."""
+"""Columns of a move: number of the flow and of the site, 1 for a read and 0 for a commit, how many commits old the snapshot is;
+and of a commit the number of its request, how it is judged, and what the request costs."""
 
 
 class System(NamedTuple):
@@ -42,20 +41,27 @@ class System(NamedTuple):
     slot: Ints
     """(flows, steps): the slot that a read fills or a commit uses, CACHED or NEWEST."""
     frees: Ints
-    """(flows, steps): whether nobody uses the slot afterwards."""
+    """(flows, steps): whether this is the last step that uses the slot."""
     asks_cache: Ints
     """(flows, steps + 1): whether this step or a later one of the flow reads through the cache."""
     commits: Commits
     images: Ints
     """(renamings, entries)."""
     alike: Ints
-    """(slots, entries): of the snapshots under which no later commit differs, the least."""
+    """(slots, entries): for each snapshot the least of those that no later commit tells apart from it."""
     radix: Ints
     """(digits,)."""
 
 
 def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits: Commits) -> System:
     """The tables of one search.
+
+    Args:
+        case: the case of the scope.
+        scope: the flows.
+        stale_reads: how many commits old an entry from the cache may be.
+        cone: the field, and what decides about it.
+        commits: what each commit can do to the cone, from `tabulate`.
 
     Raises:
         InputError: a step inherits the snapshot of a site that reads nothing before the lock.
@@ -119,12 +125,19 @@ def _alike(commits: Commits, sites: list[int]) -> Ints:
     )
 
 
-# ---- the search ------------------------------------------------------------------------------------------------------------
+# ---- moves -----------------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def room_for_moves(system: System) -> tuple[Any, Any]:
+    """What `moves` fills in, with a row for each move that a state can have: the states after, and (rows, 7) the moves."""
+    most = system.length.size * (system.stale_reads + 1) * system.commits.entry.shape[3]
+    return np.empty((most, system.radix.size), dtype=np.int64), np.empty((most, 7), dtype=np.int64)
 
 
 @compiled
 def moves(system: System, state: Any, after: Any, move: Any) -> int:
-    """Every step that some flow can take next: fills rows of `after` (states) and `move`, and returns how many."""
+    """Every step that some flow can take next: fills rows of `after` and `move` (`room_for_moves`), and returns how many."""
     flows, ages = system.length.size, system.stale_reads
     newest = 2 * flows
     first_slot = newest + 1 + ages
@@ -181,7 +194,11 @@ def _forget(system: System, state: Any) -> None:
 
 @compiled
 def number_of(system: System, state: Any) -> int:
-    """The number of the least image of a state: states with one number have the same future."""
+    """The number under which a state is known; states with the same number have the same future.
+
+    It is the least number of all states that differ from this one only in how values are named, or in which of several
+    snapshots without a difference they hold.
+    """
     newest = 2 * system.length.size
     first_slot = newest + 1 + system.stale_reads
     least = -1
@@ -201,131 +218,7 @@ def number_of(system: System, state: Any) -> int:
 
 @compiled
 def state_of(system: System, number: int, state: Any) -> None:
-    """The state of that number, into `state`."""
+    """Fill in `state` from its number."""
     for digit in range(state.size - 1, -1, -1):
         state[digit] = number % system.radix[digit]
         number //= system.radix[digit]
-
-
-@compiled
-def explore(system: System, starts: Any, prices: Any, most: int, findings: int) -> tuple[Any, Any, Any, Any]:
-    """Breadth first through everything that can be reached from the states `starts`, whose prices are given.
-
-    Invariant: the steps that a state has taken are part of it, so all its predecessors are one layer above and are done with
-    before it is expanded; its price, the least of any path to it, is final by then.
-
-    Returns:
-        The states' numbers, their prices, their cheapest predecessors (-1: a start), and for each (site, finding) the row
-        (steps, price, last state before the clobber), the least steps and then the least price; -1 where there is none.
-        More than `most` states: the search has been given up.
-    """
-    width = system.length.size * (system.stale_reads + 1) * system.commits.entry.shape[3]
-    after = np.empty((width, system.radix.size), dtype=np.int64)
-    move = np.empty((width, 7), dtype=np.int64)
-    best = np.full((system.commits.entry.shape[0], findings, 3), -1)
-    numbers, price, parent = np.empty((3, 1024), dtype=np.int64)
-    state = np.empty(system.radix.size, dtype=np.int64)
-    seen = {np.int64(-1): np.int64(-1)}
-    count = 0
-    for start in range(len(starts)):
-        number = np.int64(number_of(system, starts[start]))
-        if number not in seen:
-            seen[number] = np.int64(count)
-            numbers[count], price[count], parent[count] = number, prices[start], -1
-            count += 1
-    head = 0
-    while head < count <= most:
-        state_of(system, numbers[head], state)
-        steps = state[: system.length.size].sum() + 1
-        for row in range(moves(system, state, after, move)):
-            total = price[head] + move[row, COST]
-            finding = move[row, FINDING]
-            if finding != NONE:
-                record = best[move[row, SITE], finding]
-                if record[0] < 0 or (record[0] == steps and total < record[1]):
-                    record[0], record[1], record[2] = steps, total, head
-            number = np.int64(number_of(system, after[row]))
-            if number in seen:
-                known = seen[number]
-                if total < price[known]:
-                    price[known], parent[known] = total, head
-                continue
-            if count == numbers.size:
-                numbers = np.concatenate((numbers, np.empty_like(numbers)))
-                price = np.concatenate((price, np.empty_like(price)))
-                parent = np.concatenate((parent, np.empty_like(parent)))
-            seen[number] = np.int64(count)
-            numbers[count], price[count], parent[count] = number, total, head
-            count += 1
-        head += 1
-    return numbers[:count], price[:count], parent[:count], best
-
-
-# ---- what it found ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Found:
-    """The shortest way to one finding: (site, finding), its price, the number of the initial entry, and the moves."""
-
-    site: int
-    finding: int
-    price: int
-    initial: int
-    moves: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class Search:
-    """One search: how many states there are, and the shortest way to each finding."""
-
-    states: int
-    found: tuple[Found, ...]
-
-
-def search(system: System, cone: Cone, place: str) -> Search:
-    """Search one scope for one cone; `place` names it in an error.
-
-    Raises:
-        RunError: there are more than MOST_STATES states.
-    """
-    starts = np.zeros((cone.entries, system.radix.size), dtype=np.int64)
-    starts[:, 2 * system.length.size] = np.arange(cone.entries)
-    prices = np.array([VALUE_COST * len(cone.decode(entry)) for entry in range(cone.entries)])
-    numbers, price, parent, best = explore(system, starts, prices, MOST_STATES, 1 + 2 * len(KINDS))
-    if len(numbers) > MOST_STATES:
-        raise RunError(f"{place}: more than {MOST_STATES:,} states; search a smaller scope or fewer stale reads")
-    found = []
-    for site, finding in zip(*np.nonzero(best[:, :, 0] >= 0), strict=True):
-        _, total, state = best[site, finding]
-        path = [int(state)]
-        while parent[path[0]] >= 0:
-            path.insert(0, int(parent[path[0]]))
-        steps = _walk(system, [(int(numbers[one]), int(price[one])) for one in path], (int(site), int(finding), int(total)))
-        first = starts[0].copy()
-        state_of(system, int(numbers[path[0]]), first)
-        found.append(Found(int(site), int(finding), int(total), int(first[2 * system.length.size]), steps))
-    return Search(len(numbers), tuple(found))
-
-
-def _walk(system: System, path: list[tuple[int, int]], goal: tuple[int, int, int]) -> tuple[tuple[int, ...], ...]:
-    """Concrete moves along a path of (state number, price), and the move after it that reaches the goal (site, finding, price).
-
-    The numbers on the path stand for images; the state that is carried along is a real one, whose values keep their names.
-    """
-    width = system.length.size * (system.stale_reads + 1) * system.commits.entry.shape[3]
-    after, move = np.empty((width, system.radix.size), dtype=np.int64), np.empty((width, 7), dtype=np.int64)
-    state = np.empty(system.radix.size, dtype=np.int64)
-    state_of(system, path[0][0], state)
-    taken = []
-    for (_, paid), following in zip(path, [*path[1:], None], strict=True):
-        for row in range(moves(system, state, after, move)):
-            price = paid + int(move[row, COST])
-            reached = (int(move[row, SITE]), int(move[row, FINDING]), price)
-            if reached == goal if following is None else (number_of(system, after[row]), price) == following:
-                break
-        else:
-            raise AssertionError("a state has another future than its image")
-        taken.append(tuple(int(value) for value in move[row]))
-        state = after[row].copy()
-    return tuple(taken)

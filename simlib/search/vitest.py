@@ -63,11 +63,11 @@ function effective(entry: Entry, request: Entry = {{}}): Entry {{
 
 
 def regression_case(case: Case, told: Mapping[str, Any], comment: str) -> str:
-    """The TypeScript file.
+    """The text of the TypeScript file.
 
     Args:
         case: the case, for the rules.
-        told: what `showing.tell` says.
+        told: the counterexample in names, as `export.tell` gives it.
         comment: lines that explain it, put at the top.
     """
     names = case.sections.regression_test

@@ -24,7 +24,18 @@ from simlib.workload.workload import Store
 
 @dataclass(frozen=True)
 class Job:
-    """What every gateway of a run is told. `plan.hold` is the computing to be done in the lock: the rest of a hold is real."""
+    """What every gateway of a run is told.
+
+    Attributes:
+        store: `file` or `sqlite`.
+        folder: where the store is.
+        settings: the workload's section `store`.
+        case, strategy: whose rules write.
+        plan: the draws. Its `hold` is only the computing that is done in the lock; the rest of a hold takes what it takes.
+        arrive: (flows,) seconds after the start.
+        site: (transactions,) site number.
+        request: (transactions, request keys) value codes.
+    """
 
     store: str
     folder: Path
@@ -57,7 +68,16 @@ class Ended(NamedTuple):
 
 @dataclass
 class Gateway:
-    """One process on the store. `start` is the run's start on the clock; `nothing` is no entry at all."""
+    """One process on the store.
+
+    Attributes:
+        number: which of the run's gateways it is.
+        job: what it was told.
+        store: its way to the store.
+        nothing: an empty entry, for a transaction that has read nothing.
+        start: when the run starts, in seconds of the clock.
+        ended: the transactions that ended so far.
+    """
 
     number: int
     job: Job
@@ -131,7 +151,7 @@ def patched(job: Job, step: int, snapshot: Entry, fresh: Entry) -> Codes:
 
 
 def run_gateway(pipe: Connection, number: int, job: Job) -> None:
-    """The process: say "ready", receive the start time, run, send back what ended, or one line that says what went wrong."""
+    """What the process does: say "ready", receive the start time, run, and send what ended, or one line on what went wrong."""
     try:
         # asyncio's default selector rounds every pause up to whole milliseconds, which is as long as many of ours.
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:

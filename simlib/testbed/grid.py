@@ -79,8 +79,18 @@ def run_grid(
 ) -> pd.DataFrame:
     """Run the conditions one after the other, with seeds that count up from `seed`.
 
-    Writes `CONDITION.parquet` (the history) for each, and after each of them `summary.csv`, so what was finished stays; calls
-    `progress` then.
+    After each of them, its history (`CONDITION.parquet`) and the summary so far (`summary.csv`) are written, so that what was
+    finished stays.
+
+    Args:
+        workload: what is run.
+        case: its case.
+        conditions: what is changed in the workload.
+        folder: for the files; made if it is not there.
+        seconds: of arrivals, for each condition.
+        seed: of the first condition.
+        entry_bytes: as for `run_testbed`.
+        progress: called after each condition.
 
     Returns:
         the summary, a row a condition: the condition, the file, what `run_testbed` was given, and `summary` of the run.

@@ -14,7 +14,7 @@ LEAD = 0.05
 
 
 def run_gateways(job: Job, count: int) -> list[Ended]:
-    """Start `count` gateways together and collect what they did, in seconds from the start. None of them is left behind.
+    """Start `count` gateways together and collect what they did; times in seconds from the start. All have ended afterwards.
 
     Raises:
         RunError: one of them failed.

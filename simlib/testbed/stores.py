@@ -55,7 +55,10 @@ def decode(stored: Mapping[str, Any], fields: Sequence[str]) -> Entry:
 
 
 class SessionStore(Protocol):
-    """One process's way to the store. A writer holds `queue` (first in, first out), then the lock, and then commits."""
+    """One process's way to the store. A writer takes `queue` (first come, first served), then the lock, and then commits.
+
+    Sessions are known by their number; times are seconds of `clock`.
+    """
 
     queue: asyncio.Lock
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from simlib.case.case import load_case
+from simlib.case.case import Scope, load_case
 from simlib.common.errors import InputError, RunError
-from simlib.search.counterexample import Counterexample
+from simlib.search.counterexample import Counterexample, Step
 from simlib.search.export import FORMS, show
 from simlib.search.prove import Proofs, prove, require_safe
 
@@ -34,6 +34,16 @@ sequenceDiagram
     F0->>S: handler commits, asked for nothing
     Note over S: lastTo = peer-1
     Note over S: reverted: lastTo is peer-1, a serial execution leaves peer-2
+"""
+
+SEEN_LATE = """\
+after-19328: lastTo reverted at handler (race), 4 steps in scope by hand
+  0. the entry has lastTo = peer-1
+  1. patch 1: patch asks for lastTo = peer-2, sendPolicy = undefined, commits; the entry has lastTo = peer-2
+  2. patch 2: patch asks for lastTo = peer-3, commits; the entry has lastTo = peer-3
+  3. handler 3: handler reads lastTo = peer-2 (from the cache, as after step 1)
+  4. handler 3: handler asks for nothing, commits; the entry has lastTo = peer-2
+  reverted: lastTo is peer-2; a serial execution leaves peer-3
 """
 
 VITEST = [
@@ -73,6 +83,21 @@ def test_vitest_has_stale_entry_fresh_store_request_and_expected_entry(reverted:
 def test_a_stale_read_says_what_it_shows(proofs: Proofs) -> None:
     cached = proofs.strategies["sketch-70575"].shortest("erased", site="inbound")
     assert "(from the cache, as after step 0)" in show(CASE, cached, "text")
+
+
+def test_a_read_from_the_cache_says_after_which_of_several_commits_by_hand() -> None:
+    flows = (("patch", ("patch",)), ("patch", ("patch",)), ("handler", ("handler",)))
+    steps = (
+        Step(0, "patch", commits=True, shows=-1, request={"lastTo": 2, "sendPolicy": 0}),
+        Step(1, "patch", commits=True, shows=0, request={"lastTo": 3}),
+        Step(2, "handler", commits=False, shows=0, request={}),
+        Step(2, "handler", commits=True, shows=0, request={}),
+    )
+    one = Counterexample(
+        "after-19328", Scope("by hand", flows), "handler", "lastTo", "reverted", True, {"lastTo": 1}, steps, price=0
+    )
+    assert show(CASE, one, "text") == SEEN_LATE
+    assert "    F2->>S: handler reads (from the cache, as after step 1)\n" in show(CASE, one, "mermaid")
 
 
 def test_every_form_shows_every_counterexample(proofs: Proofs) -> None:

@@ -1,6 +1,7 @@
 """The exhaustive search, against brute force, against replay, and against what the issue says must be seen."""
 
 import re
+from dataclasses import replace
 from itertools import product
 
 import brute_force
@@ -17,10 +18,11 @@ from simlib.common.shipped import find, shipped_names
 from simlib.model.simpy_model import simulate
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import replay_strategy
+from simlib.search.breadth_first import search
 from simlib.search.counterexample import judge, to_history
 from simlib.search.dependencies import find_cone, tabulate
 from simlib.search.prove import Proof, Proofs, prove, schedules
-from simlib.search.statespace import make_system, search
+from simlib.search.statespace import make_system
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
 
@@ -186,6 +188,15 @@ def test_replay_confirms_every_counterexample(proofs: Proofs, stale: Proofs) -> 
                 assert outcomes.clobbers.culprit[number] == len(outcomes.history) - 1
 
 
+def test_replay_confirms_the_counterexamples_of_a_flow_whose_sites_take_their_snapshots_in_different_ways() -> None:
+    # Alone with a patch, only the spawn can be the culprit: a site without a read, then two reads, then an inherited one.
+    scope = Scope("spawn+patch", (("spawn", ("patch", "handler", "run_start", "run_end")), ("patch", ("patch",))))
+    found = prove(replace(CASE, scopes=(scope,)), ["before-19328"]).strategies["before-19328"].counterexamples
+    assert {one.site for one in found} == {"handler", "run_start", "run_end"}
+    for one in found:
+        judge(CASE, one)
+
+
 def test_only_the_last_commit_of_a_counterexample_does_what_it_shows(proofs: Proofs) -> None:
     for proof in proofs.strategies.values():
         for one in proof.counterexamples:
@@ -300,6 +311,13 @@ def test_a_directed_schedule_reproduces_each_reachable_kind(kind: str, proofs: P
 # ---- the face ---------------------------------------------------------------------------------------------------------------
 
 
+def test_a_verdict_names_up_to_three_scopes_and_counts_more() -> None:
+    names = [scope.name for scope in CASE.scopes[:4]]
+    three, four = (prove(CASE, ["all-sites"], names[:count]).verdict("all-sites") for count in (3, 4))
+    assert three.startswith(f"unreachable in {', '.join(names[:3])} (")
+    assert four.startswith("unreachable in all 4 scopes (")
+
+
 def test_json_has_the_shape_that_is_promised(proofs: Proofs) -> None:
     report = proofs.to_json()
     assert [set(scope) for scope in report["scopes"]] == [{"name", "flows", "stale_reads", "states", "schedules"}] * len(
@@ -311,6 +329,29 @@ def test_json_has_the_shape_that_is_promised(proofs: Proofs) -> None:
         for cell in table.values():
             assert set(cell) == {"reachable", "steps", "site", "field"}
             assert cell["reachable"] == (cell["steps"] is not None)
+
+
+def test_the_frame_and_the_json_say_what_the_counterexamples_are_by_hand(proofs: Proofs) -> None:
+    frame = proofs.to_frame().set_index(["strategy", "racing", "kind"])
+    document = {True: proofs.to_json()["strategies"], False: proofs.to_json()["not_racing"]}
+    assert len(frame) == len(CASE.strategies) * 2 * len(KINDS)
+    assert frame.attrs == {"stale_reads": 0}
+    for name, racing, kind in frame.index:
+        row, told = frame.loc[name, racing, kind], document[racing][name][kind]
+        steps = [len(one.steps) for one in proofs.strategies[name].counterexamples if (one.kind, one.racing) == (kind, racing)]
+        assert row["reachable"] == told["reachable"] == bool(steps)
+        assert row["steps"] == min(steps, default=0)
+        assert told["steps"] == min(steps, default=None)
+        assert (told["site"], told["field"]) == ((row["site"], row["field"]) if steps else (None, None))
+
+
+def test_the_frame_of_scopes_sums_the_states_of_all_strategies_as_the_json_does(proofs: Proofs) -> None:
+    frame = proofs.scopes_frame()
+    assert frame["name"].tolist() == [scope.name for scope in CASE.scopes]
+    assert frame["states"].sum() == sum(sum(proof.states.values()) for proof in proofs.strategies.values())
+    for scope, row, told in zip(CASE.scopes, frame.to_dict("records"), proofs.to_json()["scopes"], strict=True):
+        assert row["states"] == sum(proof.states[scope.name] for proof in proofs.strategies.values())
+        assert row == told
 
 
 def test_a_history_of_a_counterexample_runs_forward_in_time(proofs: Proofs) -> None:

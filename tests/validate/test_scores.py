@@ -96,6 +96,26 @@ def test_the_frame_has_the_attributes_of_each_condition() -> None:
     assert frame["driven"].isna().tolist() == [False, True]
 
 
+def test_the_frame_of_a_validation_by_hand_sums_against_its_json() -> None:
+    rows = (
+        condition(0.02, 0.05, 0.0001, n=300, driven=0.03),
+        condition(0.04, 0.02, 0.0001, n=100, inside=False),
+        condition(0.1, 0.3, figure="lock_wait.p50", inside=False),
+        condition(0.5, 0.4, figure="lost.label, 0 to 5 ms", n=600),
+    )
+    validation = Validation(rows)
+    frame, document = validation.to_frame(), validation_json(validation)
+    headline = frame[frame["headline"]]
+    assert frame["headline"].tolist() == [True, True, False, True]
+    for name, part in (("conditions", headline), ("figures", frame[~frame["headline"]])):
+        assert [row["predicted"] for row in document[name]] == part["predicted"].tolist()
+        assert sum(row["n"] for row in document[name]) == part["n"].sum()
+    squares = (headline["predicted"] - headline["observed"]) ** 2 - headline["variance"]
+    assert document["rmse"] == pytest.approx(math.sqrt((squares * headline["n"]).sum() / headline["n"].sum()))
+    assert document["driven_rmse"] == pytest.approx(0.01)
+    assert document["coverage"] == frame["inside"].mean() == 0.5
+
+
 @pytest.mark.parametrize(
     ("error", "variance", "inside", "says", "not_says"),
     [

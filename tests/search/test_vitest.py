@@ -1,0 +1,54 @@
+"""The exported regression case, against TypeScript written by hand from the rules of the case file."""
+
+from typing import Any
+
+import pytest
+
+from simlib.case.case import load_case
+from simlib.search.vitest import regression_case
+
+CASE = load_case("openclaw-70575")
+
+EFFECTIVE = """\
+function effective(entry: Entry, request: Entry = {}): Entry {
+  const stored = entry.lastChannel ?? entry.channel;
+  const asked = request.channel;
+  const usable = stored == null || asked == null || stored === asked ? request : {};
+  return {
+    channel: entry.lastChannel ?? entry.channel ?? usable.channel,
+"""
+
+
+def exported(strategy: str, site: str, field: str, **shown: dict[str, str | None]) -> str:
+    told: dict[str, Any] = {"strategy": strategy, "site": site, "field": field}
+    told |= {key: {} for key in ("stale", "fresh", "request", "written", "expected")} | shown
+    return regression_case(CASE, told, "first line\nsecond line")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "site", "field", "line"),
+    [
+        ("after-19328", "handler", "label", "  patch.label = request.label ?? stale.label ?? undefined;"),
+        ("after-19328", "patch", "label", '  if ("label" in request) patch.label = request.label ?? undefined;'),
+        ("sketch-70575", "handler", "channel",
+         "  if ((request.channel) != null && stale.channel == null) patch.channel = request.channel ?? undefined;"),
+        ("sketch-70575", "handler", "lastTo",
+         "  if ((effective(stale, request).to) != null) patch.lastTo = effective(stale, request).to ?? undefined;"),
+    ],
+)  # fmt: skip
+def test_a_rule_as_a_statement_by_hand(strategy: str, site: str, field: str, line: str) -> None:
+    lines = exported(strategy, site, field).splitlines()
+    assert lines[:2] == ["// first line", "// second line"]
+    assert [text for text in lines if "patch." in text] == [line]
+
+
+def test_the_delivery_context_is_there_when_any_rule_that_is_shown_uses_it_and_else_not() -> None:
+    assert EFFECTIVE in exported("after-19328", "handler", "label", stale={"lastTo": "b"})
+    assert "effective" not in exported("after-19328", "handler", "label", stale={"label": "b"})
+
+
+def test_entries_and_a_request_that_clears_are_literals() -> None:
+    text = exported("after-19328", "handler", "label", stale={"label": 'a "b"'}, request={"label": None})
+    assert 'const staleEntry: Entry = { label: "a \\"b\\"" };' in text
+    assert "const request: Entry = { label: null };" in text
+    assert "const expectedEntry: Entry = {};" in text
