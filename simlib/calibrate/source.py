@@ -1,7 +1,6 @@
 """Calibration from whatever kind of source a path holds."""
 
-import gzip
-import json
+from itertools import islice
 from pathlib import Path
 
 from simlib.calibrate.evidence import Calibration
@@ -9,10 +8,15 @@ from simlib.calibrate.from_history import calibrate_history
 from simlib.calibrate.from_log import calibrate_log
 from simlib.calibrate.from_trace import calibrate_trace
 from simlib.case.case import Case
+from simlib.common.broken_lines import Broken, read_lines
 from simlib.common.errors import InputError
+from simlib.common.json_text import parse_json
 from simlib.common.shipped import DATA
 from simlib.model.history import read_parquet
 from simlib.replay.recording import find_recording, read_recording
+
+HEAD = 20
+"""Lines that tell what kind of file it is."""
 
 
 def calibrate(source: str, case: Case, name: str = "calibrated") -> Calibration:
@@ -29,7 +33,7 @@ def calibrate(source: str, case: Case, name: str = "calibrated") -> Calibration:
     path = find_source(source)
     kind = kind_of(path)
     if kind == "history":
-        return calibrate_history(read_parquet(path), case, path.name, name)
+        return calibrate_history(read_parquet(path, case), case, path.name, name)
     if kind == "recording":
         return calibrate_history(read_recording(path, case).history, case, path.name, name)
     if kind == "races":
@@ -57,19 +61,16 @@ def kind_of(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(1 << 16)
-        if head.startswith(b"PAR1"):
-            return "history"
-        if head.startswith(b"\x1f\x8b"):
-            with gzip.open(path, "rb") as file:
-                head = file.read(1 << 16)
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if b'"trials"' in head:
+            if file.read(4) == b"PAR1":
+                return "history"
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    head = [line for _, line in islice(read_lines(path, Broken()), HEAD)]
+    if any(b'"trials"' in line for line in head):
         return "races"
-    for line in head.splitlines()[:20]:
+    for line in head:
         try:
-            data = json.loads(line)
+            data = parse_json(line)
         except ValueError:
             continue
         if isinstance(data, dict) and "recording" in data:

@@ -25,7 +25,7 @@ def run(
     """Simulate a workload and estimate every strategy's clobber rate."""
     model, compiled = load_inputs(workload, case, overrides, strategies)
     from simlib.estimate.experiment import run as run_experiment
-    from simlib.estimate.wording import milliseconds, rate_text
+    from simlib.estimate.wording import milliseconds, overload_note, rate_text
 
     with announcing(), progress_bar("replicates", replicates or model.replicates) as step:
         result = run_experiment(
@@ -34,6 +34,8 @@ def run(
     if as_json or out:
         print_json(result.to_json(), out)
         return
+    if note := overload_note(result):
+        print(note)
     rows = []
     for name in result.strategies:
         difference = result.difference(name)
@@ -43,7 +45,7 @@ def run(
                 "clobber rate (95 %)": rate_text(result.best_rate(name)),
                 f"against {result.baseline}": rate_text(difference) if difference else "baseline",
                 "lost writes (95 %)": rate_text(result.lost_write_rate(name)),
-                "wait p99": milliseconds(result.price(name)["wait_p99"]),
+                "wait p99": "- (overloaded)" if name in result.overloaded else milliseconds(result.price(name)["wait_p99"]),
             }
         )
     print_table(rows)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from simlib.case.case import Case, Noticed
 from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference, Mean, Rate
+from simlib.estimate.overload import Load, requested_load
 from simlib.estimate.totals import Records, Totals
 from simlib.replay.counts import count_json, quantile
 from simlib.workload.workload import Workload
@@ -129,6 +130,20 @@ class Result:
             return math.nan, math.nan
         return quantile(ended, total / 2 / ended.sum()) if standing <= total / 2 else math.inf, standing / total
 
+    def load(self, strategy: str) -> Load:
+        """How much of the lock's time is asked for, by the workload and in the run; 1 or more: it is overloaded."""
+        each = self.numbers(strategy)
+        taken = each["held"].sum() + self.workload.store.release * (each["ended"] - each["timeouts"]).sum()
+        return Load(
+            requested=requested_load(self.workload, self.case, self.case.strategy(strategy)),
+            observed=float(taken) / (self.workload.duration * self.replicates),
+        )
+
+    @property
+    def overloaded(self) -> dict[str, Load]:
+        """The strategies with which the lock is asked for more than it can give."""
+        return {name: load for name in self.strategies if (load := self.load(name)).overloaded}
+
     def mean_wait(self, strategy: str) -> Mean:
         """Mean wait for the lock, seconds a transaction."""
         each = self.numbers(strategy)
@@ -140,12 +155,16 @@ class Result:
         return Mean(each["held"], each["ended"] - each["timeouts"])
 
     def price(self, strategy: str) -> dict[str, float]:
-        """Lock wait and hold in seconds (mean, p50, p95, p99), utilisation of the lock, and how many writes timed out."""
+        """Lock wait and hold in seconds (mean, p50, p95, p99), utilisation of the lock, and how many writes timed out.
+
+        Waits for an overloaded lock are NaN: they only tell how long the run was.
+        """
         each, waits, holds = self.numbers(strategy), self._sum(strategy, "waits"), self._sum(strategy, "holds")
+        settled = not self.load(strategy).overloaded
         held, span = (sum(each[name].tolist()) for name in ("held", "span"))
         return (
-            {"wait_mean": self.mean_wait(strategy).estimate}
-            | {f"wait_p{percent}": quantile(waits, percent / 100) for percent in (50, 95, 99)}
+            {"wait_mean": self.mean_wait(strategy).estimate if settled else math.nan}
+            | {f"wait_p{percent}": quantile(waits, percent / 100) if settled else math.nan for percent in (50, 95, 99)}
             | {"hold_mean": self.mean_hold(strategy).estimate}
             | {f"hold_p{percent}": quantile(holds, percent / 100) for percent in (50, 95, 99)}
             | {
@@ -214,6 +233,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The result as `simlib run --json` prints it, made from its frame; a number that there is not is null."""
+        overloaded = self.overloaded
         rows: dict[str, Any] = {row["strategy"]: row for row in self.to_frame().to_dict("records")}
         return {
             "workload": self.workload.workload,
@@ -224,6 +244,7 @@ class Result:
             "replicates": self.replicates,
             "transactions": self.transactions,
             "baseline": self.baseline,
+            **({"overloaded": {name: asdict(load) for name, load in overloaded.items()}} if overloaded else {}),
             "strategies": {name: self._strategy_json(name, row) for name, row in rows.items()},
             "cost": {name: {key.removesuffix("_s"): _number(row[key]) for key in _PRICE} for name, row in rows.items()},
         }

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from simlib.estimate.intervals import Difference, Mean
+from simlib.estimate.result import Result
 
 
 def rate_text(rate: Mean | Difference) -> str:
@@ -59,6 +60,17 @@ def seconds(value: float) -> str:
     if value < 1:
         return milliseconds(value)
     return f"{value:.1f} s" if value < 100 else f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def overload_note(result: Result) -> str:
+    """That the lock is asked for more than it can give, and what that means for the other numbers; empty where it is not."""
+    if not (overloaded := result.overloaded):
+        return ""
+    loads = listed([f"{name} ({load.share:.2f} times)" for name, load in overloaded.items()])
+    return (
+        f"The lock is asked for more than it can give with {loads}: the queue grows for as long as a run lasts. "
+        f"Its waits mean nothing and are left out, and rates hold for {seconds(result.workload.duration)} of it only."
+    )
 
 
 def listed(names: Sequence[str]) -> str:

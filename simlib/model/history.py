@@ -4,22 +4,27 @@ Whatever produces one (the SimPy model, a recording of a real store), nothing do
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from simlib.case.case import Case
 from simlib.case.evaluator import named_keys
 from simlib.case.rules import UNDEFINED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.errors import InputError
-from simlib.common.files import replacing
+from simlib.common.files import replacing, validated
+from simlib.common.json_text import parse_json
+from simlib.model.history_check import MOST_CODE, check_codes, check_numbers
 
 FORMAT = 1
 
@@ -83,21 +88,26 @@ class History:
     def __len__(self) -> int:
         return int(self.site.size)
 
-    def check(self, case: Case) -> None:
+    def check(self, case: Case, source: str = "") -> None:
         """Refuse a history that is not of this case, or that shows a transaction what it cannot have seen.
+
+        Args:
+            case: whose fields, request keys and sites it must have.
+            source: where it is from, for the error.
 
         Raises:
             InputError: fields, request keys or sites differ; a snapshot is not an earlier commit of the same session.
         """
+        place = f"{source}: " if source else ""
         for name, ours, theirs in [
             ("fields", self.fields, case.fields),
             ("request keys", self.request_keys, case.request),
             ("write sites", self.sites, case.sites),
         ]:
             if ours != theirs:
-                raise InputError(f"the history's {name} are {', '.join(ours)}; case {case.name} has {', '.join(theirs)}")
+                raise InputError(f"{place}the history's {name} are {', '.join(ours)}; case {case.name} has {', '.join(theirs)}")
         if (row := self._foresees) is not None:
-            raise InputError(f"row {row}: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session")
+            raise InputError(f"{place}row {row}: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session")
 
     @cached_property
     def named(self) -> Ints:
@@ -113,8 +123,30 @@ class History:
         return None if possible.all() else int(rows[~possible][0])
 
 
-_COLUMNS = ("flow", "kind", "site", "session", "gateway", "read", "queued", "lock", "end", "ok", "snapshot")
+_COLUMNS = {
+    **dict.fromkeys(("flow", "kind", "site", "session", "gateway"), pa.int64()),
+    **dict.fromkeys(("read", "queued", "lock", "end"), pa.float64()),
+    "ok": pa.bool_(),
+    "snapshot": pa.int64(),
+}
 _NAMES = ("fields", "request_keys", "sites", "kinds", "session_names")
+MOST_ROWS = 20_000_000
+"""A Parquet file of a few thousand bytes can have more rows than memory has room for."""
+
+
+class _About(BaseModel):
+    """What stands in the metadata of a history's file."""
+
+    model_config = ConfigDict(strict=True)
+
+    fields: list[str]
+    request_keys: list[str]
+    sites: list[str]
+    kinds: list[str]
+    session_names: list[str]
+    values: dict[str, list[str] | NonNegativeInt]
+    initial: list[list[Annotated[int, Field(ge=UNDEFINED, le=MOST_CODE)]]]
+    rule: str | None = None
 
 
 def write_parquet(history: History, path: Path, rule: str | None = None) -> None:
@@ -136,40 +168,86 @@ def write_parquet(history: History, path: Path, rule: str | None = None) -> None
         pq.write_table(table.replace_schema_metadata({"simlib": json.dumps(about)}), temporary)
 
 
-def read_parquet(path: Path) -> History:
-    """The history in a Parquet file that `write_parquet` made.
+def read_parquet(path: Path, case: Case | None = None) -> History:
+    """The history in a Parquet file that `write_parquet` made, every number of it checked.
+
+    Args:
+        path: the file.
+        case: the case that the history must be of; None: any.
+
+    Raises:
+        InputError: the file cannot be read, is not a history, or has a number that cannot be; names the column and the row.
+    """
+    with _opened(path) as file:
+        about = _about(file, path)
+        keys = tuple(about.request_keys)
+        if file.metadata.num_rows > MOST_ROWS:
+            raise InputError(f"{path}: {file.metadata.num_rows:,} rows; allowed: {MOST_ROWS:,}")
+        types = _COLUMNS | {f"request.{key}": pa.int32() for key in keys}
+        for name in types:
+            if file.schema_arrow.names.count(name) != 1:
+                raise InputError(f"{path}: no column '{name}', or two; needed: {', '.join(types)}")
+        table = file.read(columns=list(types))
+    columns: dict[str, Any] = {name: _column(table[name], name, kind, path) for name, kind in types.items()}
+    if any(len(entry) != len(about.fields) for entry in about.initial):
+        raise InputError(f"{path}: initial: an entry has not {len(about.fields)} values, one for each of the fields")
+    names: dict[str, Any] = {name: tuple(getattr(about, name)) for name in _NAMES}
+    history = History(
+        **names,
+        **{name: columns[name] for name in _COLUMNS},
+        request=np.array([columns[f"request.{key}"] for key in keys], dtype=np.int32).reshape(len(keys), len(table)).T.copy(),
+        initial=np.array(about.initial, dtype=np.int32).reshape(-1, len(about.fields)),
+        values=Values({domain: tuple(names) if isinstance(names, list) else names for domain, names in about.values.items()}),
+    )
+    check_numbers(history, str(path))
+    if case:
+        history.check(case, str(path))
+        check_codes(history, case, str(path))
+    return history
+
+
+def parquet_rule(path: Path) -> str | None:
+    """The strategy that was at work in the history of a Parquet file; None if it does not say.
 
     Raises:
         InputError: the file cannot be read, or is not a history.
     """
+    with _opened(path) as file:
+        return _about(file, path).rule
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with path.open("rb") as file:  # a directory would be read as a data set of many files
-            table = pq.read_table(file)
-        about: dict[str, Any] = json.loads((table.schema.metadata or {})[b"simlib"])
-    except (KeyError, json.JSONDecodeError):
-        raise InputError(f"{path}: a Parquet file, but no simlib history") from None
-    except (OSError, pa.ArrowException) as error:
+        with path.open("rb") as file, pq.ParquetFile(file) as parquet:  # a folder would be read as a data set of many files
+            yield parquet
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    if about["format"] != FORMAT:
-        raise InputError(f"{path}: history format {about['format']}; this version reads {FORMAT}")
-    columns: dict[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS}
-    names: dict[str, Any] = {name: tuple(about[name]) for name in _NAMES}
-    keys = names["request_keys"]
-    return History(
-        **names,
-        **columns,
-        request=np.stack([table[f"request.{key}"].to_numpy() for key in keys], axis=1).astype(np.int32),
-        initial=np.array(about["initial"], dtype=np.int32).reshape(-1, len(names["fields"])),
-        values=Values(
-            {domain: tuple(value) if isinstance(value, list) else value for domain, value in about["values"].items()}
-        ),
-    )
 
 
-def parquet_rule(path: Path) -> str | None:
-    """The strategy that was at work in the history of a Parquet file; None if it does not say."""
-    rule = json.loads((pq.read_schema(path).metadata or {}).get(b"simlib", b"{}")).get("rule")
-    return rule if isinstance(rule, str) else None
+def _about(file: pq.ParquetFile, path: Path) -> _About:
+    try:
+        about = parse_json((file.schema_arrow.metadata or {})[b"simlib"])
+    except (KeyError, ValueError):
+        about = None
+    if not isinstance(about, dict):
+        raise InputError(f"{path}: a Parquet file, but no simlib history")
+    if about.get("format") != FORMAT:
+        raise InputError(f"{path}: history format {about.get('format')}; this version reads {FORMAT}")
+    return validated(_About, about, str(path))
+
+
+def _column(column: pa.ChunkedArray, name: str, kind: pa.DataType, path: Path) -> NDArray[Any]:
+    """The numbers of a column, which must all be there and be of that type, or fit into it."""
+    if column.null_count:
+        raise InputError(f"{path}: {name}: nothing in row {column.is_null().index(True).as_py()}; allowed: a number")
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    try:
+        if not any(is_kind(kind) and is_kind(column.type) for is_kind in kinds):
+            raise pa.ArrowInvalid("not that kind of number")
+        return np.asarray(column.cast(kind).to_numpy())
+    except pa.ArrowInvalid:
+        raise InputError(f"{path}: {name}: a column of {column.type}; allowed: {kind}, and what fits into it") from None
 
 
 def same(one: History, other: History) -> bool:

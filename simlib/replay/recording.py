@@ -11,7 +11,8 @@ import numpy as np
 
 from simlib.case.case import Case
 from simlib.case.rules import ABSENT, UNDEFINED
-from simlib.common.arrays import Codes, Floats
+from simlib.case.snapshots import previous_commits
+from simlib.common.arrays import Codes, Floats, Ints
 from simlib.common.errors import InputError, allowed
 from simlib.common.shipped import DATA
 from simlib.model.history import History, Values
@@ -29,7 +30,9 @@ class Recording:
         history: the transactions in commit order.
         ids: (n,) the recording's own transaction numbers, in that order.
         written: (n, fields of the case) value codes of the entry committed, as recorded.
-        serial: likewise, what a serial execution would have committed, as recorded.
+        serial, fresh, stale: likewise, what a serial execution would have committed, and the entries that the lock and the
+            snapshot showed.
+        fresh_row: (n,) row whose commit `fresh` is said to be; -1: the initial entry.
     """
 
     path: Path
@@ -40,6 +43,9 @@ class Recording:
     ids: tuple[int, ...]
     written: Codes
     serial: Codes
+    fresh: Codes
+    stale: Codes
+    fresh_row: Ints
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Check:
 
     Attributes:
         entries_reproduced: committed entries that replay gives exactly.
+        reads_reproduced: whether every entry that was read, in the lock or as a snapshot, is the one that replay has there.
         clobbered_recorded, clobbered_reproduced: clobbered fields in the recording, and how many of them replay finds, with
             the same wrong and right value.
         mismatches: one line for each difference, at most ten.
@@ -55,6 +62,7 @@ class Check:
 
     committed: int
     entries_reproduced: int
+    reads_reproduced: bool
     clobbered_recorded: int
     clobbered_reproduced: int
     clobbered_in_replay: int
@@ -62,9 +70,11 @@ class Check:
 
     @property
     def exact(self) -> bool:
-        """Every entry and every clobbered field, and none besides."""
-        return self.entries_reproduced == self.committed and (
-            self.clobbered_recorded == self.clobbered_reproduced == self.clobbered_in_replay
+        """Every entry written or read, and every clobbered field, and none besides."""
+        return (
+            self.reads_reproduced
+            and self.entries_reproduced == self.committed
+            and self.clobbered_recorded == self.clobbered_reproduced == self.clobbered_in_replay
         )
 
 
@@ -95,10 +105,12 @@ def read_recording(path: Path, case: Case) -> Recording:
     header, transactions = read_lines(path, case)
     # Lock and commit order agree, as the lock is exclusive; failed transactions come where they ended.
     transactions.sort(key=lambda line: line["commit"])
-    coder = _Coder(case, str(path))
+    coder = _Coder(case)
     request = coder.rows([line["request"] for line in transactions], case.request, ABSENT)
-    written = coder.rows([line["written"] for line in transactions], case.fields, UNDEFINED)
-    serial = coder.rows([line.get("serial", line["written"]) for line in transactions], case.fields, UNDEFINED)
+    written, serial, fresh, stale = (
+        coder.rows([line.get(key, line[other]) for line in transactions], case.fields, UNDEFINED)
+        for key, other in (("written", "written"), ("serial", "written"), ("fresh", "fresh"), ("stale", "fresh"))
+    )
     return Recording(
         path=path,
         build=str(header["build"]),
@@ -108,7 +120,16 @@ def read_recording(path: Path, case: Case) -> Recording:
         ids=tuple(line["id"] for line in transactions),
         written=written,
         serial=serial,
+        fresh=fresh,
+        stale=stale,
+        fresh_row=_rows_of([line["fresh_rev"] for line in transactions], transactions),
     )
+
+
+def _rows_of(ids: list[int], transactions: list[dict[str, Any]]) -> Ints:
+    """(n,) the rows of these transactions; -1 of -1."""
+    row_of = {line["id"]: row for row, line in enumerate(transactions)} | {-1: -1}
+    return np.array([row_of[number] for number in ids], dtype=np.int64)
 
 
 def _history(
@@ -122,7 +143,6 @@ def _history(
     flows = tuple(dict.fromkeys(write.flow for write in kinds.values()))
     writes = [kinds[line["kind"]] for line in transactions]
     site = np.array([case.sites.index(write.site) for write in writes], dtype=np.int64)
-    row_of = {line["id"]: row for row, line in enumerate(transactions)} | {-1: -1}
 
     def seconds(key: str, fallback: str) -> Floats:
         return np.array([line.get(key, line[fallback]) for line in transactions], dtype=np.float64) / 1000
@@ -142,7 +162,7 @@ def _history(
         lock=seconds("lock", "lock"),
         end=seconds("commit", "commit"),
         ok=np.array([line["ok"] for line in transactions], dtype=np.bool_),
-        snapshot=np.array([row_of[line.get("read_rev", line["fresh_rev"])] for line in transactions], dtype=np.int64),
+        snapshot=_rows_of([line.get("read_rev", line["fresh_rev"]) for line in transactions], transactions),
         request=request,
         initial=np.zeros((sessions, len(case.fields)), dtype=np.int32),
         values=values,
@@ -153,8 +173,8 @@ def _history(
 class _Coder:
     """Value codes for the strings of a recording, one numbering a domain."""
 
-    def __init__(self, case: Case, source: str) -> None:
-        self.case, self.source = case, source
+    def __init__(self, case: Case) -> None:
+        self.case = case
         self.codes: dict[str, dict[str, int]] = {}
 
     def rows(self, mappings: list[dict[str, Any]], keys: tuple[str, ...], missing: int) -> Codes:
@@ -163,8 +183,6 @@ class _Coder:
         positions = {key: number for number, key in enumerate(keys)}
         for row, mapping in enumerate(mappings):
             for key, value in mapping.items():
-                if key not in positions:
-                    raise InputError(f"{self.source}: '{key}' is not in case {self.case.name}; {allowed(keys)}")
                 if value is None:
                     table[row, positions[key]] = UNDEFINED
                 else:
@@ -178,7 +196,7 @@ class _Coder:
 
 
 def check(case: Case, recording: Recording) -> Check:
-    """Replay the recording with the rule that the recorded build ran, and compare everything."""
+    """Replay the recording with the rule that the recorded build ran, and compare everything that was read and written."""
     outcomes = replay_strategy(case, case.strategy(recording.rule), recording.history)
     ok = recording.history.ok
     equal = (outcomes.entries == recording.written).all(axis=1) & ok
@@ -190,7 +208,10 @@ def check(case: Case, recording: Recording) -> Check:
         (int(row), int(field)): (int(recording.written[row, field]), int(recording.serial[row, field]))
         for row, field in zip(*np.nonzero(recorded), strict=True)
     }
-    mismatches = [_entry_mismatch(case, recording, outcomes, int(row)) for row in np.flatnonzero(ok & ~equal)[:10]]
+    mismatches = [
+        _difference(case, recording, "", recording.written, outcomes.entries, int(row)) for row in np.flatnonzero(ok & ~equal)
+    ]
+    mismatches += (reads := _reads_that_differ(case, recording, outcomes))
     for row, field in sorted({place for place, _ in set(found.items()) ^ set(wanted.items())}):
         both = (row, field) in wanted and (row, field) in found
         where = "both, with other values" if both else "the recording only" if (row, field) in wanted else "the replay only"
@@ -198,6 +219,7 @@ def check(case: Case, recording: Recording) -> Check:
     return Check(
         committed=int(ok.sum()),
         entries_reproduced=int(equal.sum()),
+        reads_reproduced=not reads,
         clobbered_recorded=len(wanted),
         clobbered_reproduced=len(set(found.items()) & set(wanted.items())),
         clobbered_in_replay=len(found),
@@ -205,12 +227,32 @@ def check(case: Case, recording: Recording) -> Check:
     )
 
 
-def _entry_mismatch(case: Case, recording: Recording, outcomes: Outcomes, row: int) -> str:
+def _reads_that_differ(case: Case, recording: Recording, outcomes: Outcomes) -> list[str]:
+    """A line for each recorded read that is not the entry which replay has there: in the lock, the session's last commit."""
+    history = recording.history
+    last = previous_commits(history.session, history.ok)
+    lines = [
+        f"transaction {recording.ids[row]}: fresh_rev: recorded {_id(recording, recording.fresh_row[row])}, "
+        f"replay {_id(recording, last[row])}"
+        for row in np.flatnonzero(recording.fresh_row != last)
+    ]
+    for what, shown, of in (("fresh.", recording.fresh, last), ("stale.", recording.stale, history.snapshot)):
+        replayed = np.where((of < 0)[:, None], history.initial[history.session], outcomes.entries[of])
+        differs = np.flatnonzero((shown != replayed).any(axis=1))
+        lines += [_difference(case, recording, what, shown, replayed, int(row)) for row in differs]
+    return lines
+
+
+def _id(recording: Recording, row: int) -> int:
+    return recording.ids[row] if row >= 0 else -1
+
+
+def _difference(case: Case, recording: Recording, what: str, recorded: Codes, replayed: Codes, row: int) -> str:
     values = recording.history.values
     differ = [
-        f"{name}: recorded {values.name(case.domains[name], int(recording.written[row, number]))}, "
-        f"replay {values.name(case.domains[name], int(outcomes.entries[row, number]))}"
+        f"{what}{name}: recorded {values.name(case.domains[name], int(recorded[row, number]))}, "
+        f"replay {values.name(case.domains[name], int(replayed[row, number]))}"
         for number, name in enumerate(case.fields)
-        if recording.written[row, number] != outcomes.entries[row, number]
+        if recorded[row, number] != replayed[row, number]
     ]
     return f"transaction {recording.ids[row]}: {'; '.join(differ)}"

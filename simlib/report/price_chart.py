@@ -29,7 +29,7 @@ def price(result: Result) -> Figure:
             "strategies": group,
             **{key + "_s" * key.startswith(("wait", "hold")): value for key, value in result.price(group[0]).items()},
             **estimate_columns("hold_mean_s", result.mean_hold(group[0])),
-            **estimate_columns("wait_mean_s", result.mean_wait(group[0])),
+            **estimate_columns("wait_mean_s", None if result.load(group[0]).overloaded else result.mean_wait(group[0])),
         }
         for group in groups.values()
     )
@@ -67,11 +67,14 @@ def price_finding(result: Result) -> str:
         hold_mean = milliseconds(result.mean_hold(result.baseline).estimate)
         return f"Every strategy here computes in the same place and costs the same: {hold_mean} of lock a transaction."
     hold = Difference(result.mean_hold(dearest), result.mean_hold(result.baseline))
-    wait = Difference(result.mean_wait(dearest), result.mean_wait(result.baseline))
-    return (
+    longer = (
         f"Computing in the lock ({dearest}) lengthens the mean hold by {milliseconds(hold.estimate)} to "
-        f"{milliseconds(result.mean_hold(dearest).estimate)} and changes the mean wait by {_change(wait)}."
+        f"{milliseconds(result.mean_hold(dearest).estimate)}"
     )
+    if {dearest, result.baseline} & set(result.overloaded):
+        return f"{longer}; the lock is asked for more than it can give, so waits cannot be compared."
+    wait = Difference(result.mean_wait(dearest), result.mean_wait(result.baseline))
+    return f"{longer} and changes the mean wait by {_change(wait)}."
 
 
 def _change(difference: Difference) -> str:
@@ -91,6 +94,8 @@ def _mean(name: str) -> Callable[[Mapping[str, Any]], str]:
     """A mean of seconds in milliseconds, with its interval if there is one."""
 
     def form(row: Mapping[str, Any]) -> str:
+        if row[name] != row[name]:
+            return "- (overloaded)"
         text, low, high = f"{row[name] * 1000:.2f} ms", row[f"{name}_low"], row[f"{name}_high"]
         return text if low != low else f"{text} ({low * 1000:.2f} to {high * 1000:.2f})"
 

@@ -7,7 +7,7 @@ import numpy as np
 from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference
 from simlib.estimate.result import Result
-from simlib.estimate.wording import percent, points, rate_text, span
+from simlib.estimate.wording import overload_note, percent, points, rate_text, span
 from simlib.replay.judging import KINDS
 from simlib.report.html import Html, bullets, coded, paragraphs
 from simlib.search.prove import Proofs
@@ -17,8 +17,9 @@ def verdict(result: Result, proofs: Proofs | None) -> Html:
     """The verdict: first the baseline, then a line for each other strategy, then what the workload cannot speak of."""
     others = [name for name in result.strategies if name != result.baseline]
     lines = bullets([_on(result, proofs, name) for name in others]) if others else Html("")
+    overloaded = paragraphs(f"**{note}**").text if (note := overload_note(result)) else ""
     first = paragraphs(f"{_lead(result)} {_on_baseline(result, proofs)}".strip())
-    return Html(f'<div class="verdict">{first.text}{lines.text}{paragraphs(_not_exercised(result)).text}</div>')
+    return Html(f'<div class="verdict">{overloaded}{first.text}{lines.text}{paragraphs(_not_exercised(result)).text}</div>')
 
 
 def why(result: Result) -> Html:

@@ -7,7 +7,6 @@ put into a workload; the model then predicts the other half. The section `races`
 fields these are, and what a trial calls them.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from simlib.case.case import Case
 from simlib.case.sections import RacesModel, needed
 from simlib.common.arrays import Bools, Floats
 from simlib.common.errors import InputError, allowed
+from simlib.common.json_text import parse_json
 from simlib.model.compiled_model import simulate
 from simlib.replay.replay import replay_strategy
 from simlib.validate.predict import LEVEL
@@ -33,7 +33,9 @@ BINS = 10
 FIRST_WRITE = 0.1
 """Seconds until a unit that lasts writes when it starts. The trials do not tell; what it writes then, it writes again."""
 SPACING = 10.0
-"""Seconds between the model's races, far more than one lasts."""
+"""Seconds between the model's races, far more than one lasts. An offset is half of that at most, or races would mix."""
+LARGEST = 20_000_000
+"""Bytes of a recording; a shipped one has some 25,000."""
 
 
 @dataclass(frozen=True)
@@ -72,26 +74,49 @@ def read_trials(path: Path, case: Case) -> Trials:
     """The trials of a recording of races.
 
     Raises:
-        InputError: the file cannot be read, is none, or is of a build whose strategy the case does not say.
+        InputError: the file cannot be read, is none, or is of a build whose strategy the case does not say; a trial has not its
+            keys, or was sent too early or too late to be a race; names the trial, from 0.
     """
     section = section_of(case, str(path))
+    try:
+        if (size := path.stat().st_size) > LARGEST:
+            raise InputError(f"{path}: {size:,} bytes; allowed: {LARGEST:,}")
+        data = parse_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not a recording of races: {error}") from None
+    if not isinstance(data, dict) or not isinstance(data.get("trials"), list) or not isinstance(data.get("version"), str):
+        raise InputError(f"{path}: not a recording of races: needed: version, a text, and trials, a list")
+    if (build := data["version"]) not in section.builds:
+        raise InputError(f"{path}: version '{build}' ships no strategy that is known; {allowed(list(section.builds))}")
+    needed_keys: dict[str, type] = {section.unit.sent: float, section.outside.sent: float, section.outside.ok: bool}
+    needed_keys |= dict.fromkeys(section.lost.values(), bool)
+    for number, trial in enumerate(data["trials"]):
+        _check_trial(trial, f"{path}: trials.{number}", needed_keys)
 
     def offset_of(trial: Mapping[str, Any]) -> float:
-        return float(trial[section.outside.sent] - trial[section.unit.sent])
+        return float(trial[section.outside.sent] - trial[section.unit.sent]) / 1000
 
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        trials = sorted((trial for trial in data["trials"] if trial[section.outside.ok]), key=offset_of)
-        offset = np.array([offset_of(trial) for trial in trials], dtype=np.float64) / 1000
-        lost = {field: np.array([trial[key] for trial in trials], dtype=np.bool_) for field, key in section.lost.items()}
-        build = str(data["version"])
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a recording of races: {error!r}") from None
-    if build not in section.builds:
-        raise InputError(f"{path}: version '{build}' ships no strategy that is known; {allowed(list(section.builds))}")
-    return Trials(path.name.removesuffix(".json"), build, section.builds[build], bool(offset.max() > 1.0), offset, lost)
+    trials = sorted((trial for trial in data["trials"] if trial[section.outside.ok]), key=offset_of)
+    offset = np.array([offset_of(trial) for trial in trials], dtype=np.float64)
+    if not trials or max(-offset[0], offset[-1]) > SPACING / 2:
+        seen = f"offsets of {offset[0]:.6g} to {offset[-1]:.6g} s" if trials else f"no trial with {section.outside.ok}"
+        raise InputError(f"{path}: {seen}; allowed: {-SPACING / 2:g} to {SPACING / 2:g} s, of {2 * BINS} trials or more")
+    lost = {field: np.array([trial[key] for trial in trials], dtype=np.bool_) for field, key in section.lost.items()}
+    return Trials(path.name.removesuffix(".json"), build, section.builds[build], bool(offset[-1] > 1.0), offset, lost)
+
+
+def _check_trial(trial: Any, place: str, needed_keys: Mapping[str, type]) -> None:
+    """Refuse a trial without these keys, or with values of another type; times are numbers of milliseconds."""
+    if not isinstance(trial, dict):
+        raise InputError(f"{place}: {trial!r:.80} is not an object; needed: {', '.join(needed_keys)}")
+    for key, kind in needed_keys.items():
+        if key not in trial:
+            raise InputError(f"{place}: no '{key}'; needed: {', '.join(needed_keys)}")
+        value, wants_bool = trial[key], kind is bool
+        if isinstance(value, bool) != wants_bool or not isinstance(value, int | float):
+            raise InputError(f"{place}: {key}: {value!r:.80} is not {'true or false' if wants_bool else 'a number'}")
 
 
 @dataclass(frozen=True)
@@ -136,12 +161,18 @@ class Windows:
 
 
 def fit_windows(trials: Trials) -> Windows | None:
-    """The edges of the window in which the first field is lost; None if it hardly ever was."""
+    """The edges of the window in which the first field is lost; None if it hardly ever was.
+
+    Raises:
+        InputError: no trial came before those that lost it.
+    """
     lost = next(iter(trials.lost.values()))
     if lost.sum() < 3:
         return None
     middle = float(np.median(trials.offset[lost]))
     early = trials.offset < middle
+    if not early.any():
+        raise InputError(f"{trials.source}: no trial before {1e3 * middle:.0f} ms, where writes are lost; the edge is not seen")
     return Windows(_fit_edge(trials.offset[early], lost[early]), _fit_edge(trials.offset[~early], ~lost[~early]))
 
 
@@ -239,9 +270,11 @@ def validate_races(path: Path, case: Case, replicates: int = 200, seed: int = 1)
     Where a build never loses a field there is no window to fit: the times of the shipped workload stand.
 
     Raises:
-        InputError: the file is no recording of races, or the case says nothing of races.
+        InputError: the file is no recording of races or has too few, or the case says nothing of races.
     """
     section, trials = section_of(case, str(path)), read_trials(path, case)
+    if trials.offset.size < 2 * BINS:
+        raise InputError(f"{path}: {trials.offset.size} trials with {section.outside.ok}; allowed: {2 * BINS} or more")
     windows, held_out = fit_windows(trials.every_other(0)), trials.every_other(1)
     in_lock = section.unit.accepted in case.strategy(trials.rule).in_lock
     workload = race_workload(section, windows, trials.lasts, in_lock) if windows else load_workload(section.workload)

@@ -22,6 +22,8 @@ from simlib.workload.workload import Recorded, Workload
 
 BLOCKS = 20
 """Blocks that a source is cut into. A slow spell that lasts longer than a block is not kept whole."""
+BUSY = 0.4
+"""Share of the blocks in which something must arrive: a source that is silent for longer has no replicates like itself."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def make_part(history: History, case: Case, source: str) -> Part:
     """Cut `history` into flows.
 
     Raises:
-        InputError: it is too short, or holds no complete flow of some kind.
+        InputError: it is too short, is silent for most of its time, or holds no complete flow of some kind.
     """
     evidence, locking = history_evidence(history, case, source)
     rows = np.lexsort((history.read, history.flow))
@@ -64,7 +66,23 @@ def make_part(history: History, case: Case, source: str) -> Part:
     for name, flows in zip(kinds, stand_ins, strict=True):
         if not flows.size:
             raise InputError(f"{source}: no complete flow of kind '{name}' in one half; the source is too short")
-    return Part(history, evidence, locking, rows, first, arrive - arrive.min(), kind, stand_ins)
+    arrive = arrive - arrive.min()
+    _check_traffic(arrive, source)
+    return Part(history, evidence, locking, rows, first, arrive, kind, stand_ins)
+
+
+def _check_traffic(arrive: Floats, source: str) -> None:
+    """Refuse a source in which hardly ever something arrives: most of its blocks would be empty."""
+    span = float(arrive.max())
+    if span <= 0:
+        raise InputError(f"{source}: everything arrives at one time; a prediction needs times that differ")
+    busy = np.unique(np.minimum(arrive / span * BLOCKS, BLOCKS - 1).astype(np.int64)).size
+    if busy < BUSY * BLOCKS:
+        longest = float(np.diff(np.sort(arrive)).max())
+        raise InputError(
+            f"{source}: something arrives in {busy} of {BLOCKS} equal parts of its {span:,.0f} s; "
+            f"allowed: {BUSY * BLOCKS:.0f} or more; nothing arrives for {longest:,.0f} s"
+        )
 
 
 def resampled(part: Part, case: Case, duration: float, seed: int, replicate: int) -> tuple[Workload, Traffic, Floats]:
@@ -137,6 +155,8 @@ def _blocks(part: Part, duration: float, rng: np.random.Generator) -> tuple[Floa
     starts = rng.uniform(0, span - length, int(np.ceil(duration / length)))
     picked = [np.flatnonzero((part.arrive >= start) & (part.arrive < start + length)) for start in starts]
     flows = np.concatenate(picked)
+    if not flows.size:
+        raise InputError(f"blocks of {length:.3g} s: nothing arrives in all that were drawn; the source is silent for too long")
     times = np.concatenate(
         [part.arrive[chosen] - start + k * length for k, (start, chosen) in enumerate(zip(starts, picked, strict=True))]
     )

@@ -45,7 +45,7 @@ def read_observed(path: Path, case: Case) -> tuple[str, History, str | None]:
     kind = kind_of(path)
     name = path.name.removesuffix(".gz").removesuffix(".jsonl").removesuffix(".parquet")
     if kind == "history":
-        return name, read_parquet(path), parquet_rule(path)
+        return name, read_parquet(path, case), parquet_rule(path)
     if kind == "recording":
         recording = read_recording(path, case)
         return name, recording.history, recording.rule

@@ -7,11 +7,16 @@ moves this one monotonically (common random numbers).
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, Tag
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, PositiveFloat, Tag
 from pydantic import Discriminator as ByKey
 
 from simlib.common.arrays import Floats
 from simlib.common.files import Strict
+
+LONGEST = 1e12
+"""Seconds. A time is added to others, and beyond this a float no longer tells milliseconds apart."""
+_ENDS = np.array([2.0**-54, 1 - 2.0**-53])
+"""The least and the greatest uniform that a stream draws."""
 
 
 class Constant(Strict):
@@ -19,6 +24,11 @@ class Constant(Strict):
 
     dist: Literal["constant"] = "constant"
     value: NonNegativeFloat
+
+    @property
+    def expected(self) -> float:
+        """The mean."""
+        return self.value
 
     def quantile(self, uniform: Floats) -> Floats:
         """`value` for every draw; shape of `uniform`."""
@@ -30,6 +40,11 @@ class Exponential(Strict):
 
     dist: Literal["exponential"]
     mean: PositiveFloat
+
+    @property
+    def expected(self) -> float:
+        """The mean."""
+        return self.mean
 
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
@@ -43,6 +58,11 @@ class Lognormal(Strict):
     median: PositiveFloat
     sigma: NonNegativeFloat
 
+    @property
+    def expected(self) -> float:
+        """The mean: median x exp(sigma^2 / 2)."""
+        return float(self.median * np.exp(self.sigma**2 / 2))
+
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
         from scipy import special
@@ -55,7 +75,12 @@ class Gamma(Strict):
 
     dist: Literal["gamma"]
     mean: PositiveFloat
-    shape: PositiveFloat
+    shape: Annotated[float, Field(ge=1e-3, le=1e9)]
+
+    @property
+    def expected(self) -> float:
+        """The mean."""
+        return self.mean
 
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
@@ -70,6 +95,12 @@ class Empirical(Strict):
     dist: Literal["empirical"]
     values: list[NonNegativeFloat] = Field(min_length=1)
 
+    @property
+    def expected(self) -> float:
+        """The mean; between neighbours it is linear."""
+        values = np.sort(np.array(self.values, dtype=np.float64))
+        return float((values[:-1] + values[1:]).mean() / 2) if values.size > 1 else float(values[0])
+
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
         return np.asarray(np.quantile(np.array(self.values, dtype=np.float64), uniform), dtype=np.float64)
@@ -81,6 +112,16 @@ def _short(data: Any) -> Any:
 
 def _kind(data: Any) -> str:
     return str(data.get("dist", "")) if isinstance(data, dict) else str(getattr(data, "dist", ""))
+
+
+def _computable(distribution: Any) -> Any:
+    """Refuse one whose mean, or whose least or greatest draw, is no time that can be computed with."""
+    with np.errstate(over="ignore"):
+        numbers = {"mean": distribution.expected, "greatest draw": float(distribution.quantile(_ENDS).max())}
+    for what, seconds in numbers.items():
+        if not seconds <= LONGEST:
+            raise ValueError(f"its {what} is {seconds:.3g} s; allowed: at most {LONGEST:.0e} s")
+    return distribution
 
 
 Distribution = Annotated[
@@ -96,5 +137,6 @@ Distribution = Annotated[
         "allowed: constant, exponential, lognormal, gamma, empirical",
     ),
     BeforeValidator(_short),
+    AfterValidator(_computable),
 ]
 """A number (constant) or one of the distributions by its `dist` key. Times are in seconds."""

@@ -247,11 +247,11 @@ def test_a_recording_that_is_wrong_is_refused_with_file_line_and_what_is_allowed
 def test_a_truncated_or_damaged_file_is_refused(tmp_path, refused):
     path, whole = tmp_path / "cut.jsonl.gz", SMALL.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert "is the recording truncated?" in refused(read_recording, path, CASE)
+    assert "the gzipped file ends early; is it truncated?" in refused(read_recording, path, CASE)
     path.write_bytes(whole[:5000] + bytes(200) + whole[5200:])
     assert "is the recording truncated?" in refused(read_recording, path, CASE)
     path.write_bytes(gzip.decompress(whole)[:5000])
-    assert "not valid JSON; is the recording truncated?" in refused(read_recording, path, CASE)
+    assert "not valid JSON: unterminated string" in refused(read_recording, path, CASE)
     path.write_bytes(b"\xff\xfe not text")
     assert "is the recording truncated?" in refused(read_recording, path, CASE)
     assert "cannot be read: No such file" in refused(read_recording, tmp_path / "none.jsonl.gz", CASE)
@@ -314,7 +314,7 @@ def test_a_snapshot_from_the_future_or_of_another_session_is_refused(tampered, r
         agent["read_rev"] = next(line["id"] for line in lines[1:] if line["session"] != agent["session"])
 
     for change in (future, elsewhere):
-        assert "is no earlier commit of its session" in refused(check, CASE, read_recording(tampered(change), CASE))
+        assert "is no earlier commit of its session" in refused(read_recording, tampered(change), CASE)
 
 
 def test_times_are_in_seconds_and_rows_in_the_order_of_their_commits():
@@ -325,3 +325,69 @@ def test_times_are_in_seconds_and_rows_in_the_order_of_their_commits():
     assert np.isclose(recording.history.lock[row], line["lock"] / 1000)
     assert np.isclose(recording.history.read[row], line["read"] / 1000)
     assert (np.diff(recording.history.end) >= 0).all()
+
+
+# ---- what a stranger may have put in ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("lock", -5.0, "line 3: lock -5.0 is not there; allowed: "),
+        ("lock", 1e12, "line 3: commit "),  # it comes before its own lock
+        ("commit", 1e300, "line 3: commit 1e+300 is not there; allowed: "),
+        ("arrive", -1, "line 3: arrive -1 is not there; allowed: 0.0 to "),
+        ("proc", 10**12, "line 3: proc 1000000000000 is not there; allowed: 0 to 9999"),
+        ("session", 10**12, "line 3: session 1000000000000 is not there; allowed: 0 to 4"),
+        ("id", -1, "line 3: id -1 is not there; allowed: 0 to "),
+        ("written", {"label": ["x"]}, "line 3: written.label: a list; allowed: text"),
+        ("fresh", {"label": {}}, "line 3: fresh.label: an object; allowed: text"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_its_line_and_its_bounds(key, value, message, tampered, refused):
+    assert message in refused(read_recording, tampered(put(2, key, value)), CASE)
+
+
+def test_a_transaction_that_read_itself_is_refused(tampered, refused):
+    def itself(lines):
+        lines[2]["fresh_rev"] = lines[2]["id"]
+
+    assert "line 3: transaction" in refused(read_recording, tampered(itself), CASE)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b'{"lock": 1e999}', "line 2: the number 1e999 is too large"),
+        (b'{"lock": Infinity}', "line 2: not valid JSON: Infinity is no number"),
+        (b'{"lock": 1, "lock": 2}', "line 2: the key 'lock' stands twice"),
+        (b'{"lock": ' + b"9" * 5000 + b"}", "line 2: a number of 5,000 characters; allowed: 40"),
+        (b"[" * 100_000, "line 2: brackets nested too deeply"),
+        (b"\xff", "line 2: not text in UTF-8 (byte 1)"),
+        (b'"text"', "line 2: expected a JSON object, found text"),
+        (b" " * (1 << 20), "line 2: longer than 1,048,576 bytes"),
+    ],
+)
+def test_a_line_that_is_no_object_of_json_is_refused_with_its_number(text, message, tmp_path, refused):
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(gzip.decompress(SMALL.read_bytes()).splitlines()[0] + b"\n" + text)
+    assert message in refused(read_recording, path, CASE)
+
+
+@pytest.mark.parametrize("key", ["fresh", "stale"])
+def test_an_altered_entry_that_was_read_is_named_as_a_mismatch(key, tampered):
+    """The rule may not use the field; then nothing that was written differs."""
+    found = check(CASE, read_recording(tampered(lambda lines: first_agent(lines)[key].update(queueMode="never set")), CASE))
+    assert not found.exact
+    assert found.entries_reproduced == found.committed
+    number = first_agent(lines_of(SMALL))["id"]
+    assert found.mismatches == (f"transaction {number}: {key}.queueMode: recorded never set, replay undefined",)
+
+
+def test_a_fresh_entry_of_an_older_commit_is_named_as_a_mismatch(tampered):
+    def older(lines):
+        line = next(line for line in lines[1:] if line["fresh_rev"] >= 0 and "read" in line)
+        line["fresh_rev"] = -1
+
+    (mismatch,) = check(CASE, read_recording(tampered(older), CASE)).mismatches
+    assert "fresh_rev: recorded -1, replay " in mismatch

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_every_other_trial_and_the_rest_are_all_trials_once() -> None:
     ("text", "says"),
     [
         ("{", "not a recording of races"),
-        ('{"version": "x"}', "KeyError"),
+        ('{"version": "x"}', "needed: version, a text, and trials, a list"),
         ('{"version": "1.0", "trials": []}', "version '1.0' ships no strategy that is known; allowed"),
     ],
 )
@@ -276,3 +277,53 @@ def test_conditions_count_the_held_out_trials_and_their_losses(tmp_path: Path) -
             assert (row.source, row.rule) == ("gateway-x", SECTION.builds[BUILD])
     assert validate_races(path, CASE)[0] == validate_races(path, CASE, replicates=200, seed=1)[0]
     assert conditions != validate_races(path, CASE, replicates=20, seed=2)[0]
+
+
+# ---- what a stranger may have put in -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({SECTION.unit.sent: None}, f"trials.1: {UNIT}: None is not a number"),
+        ({SECTION.unit.sent: True}, f"trials.1: {UNIT}: True is not a number"),
+        ({SECTION.unit.sent: [1]}, f"trials.1: {UNIT}: \\[1\\] is not a number"),
+        ({SECTION.unit.sent: float("nan")}, "NaN is no number there"),
+        ({SECTION.unit.sent: 1e300}, "allowed: -5 to 5 s"),
+        ({SECTION.outside.sent: 7000.0}, "offsets of 0 to 6 s; allowed: -5 to 5 s"),
+        ({SECTION.outside.ok: "yes"}, f"trials.1: {SECTION.outside.ok}: 'yes' is not true or false"),
+        ({SECTION.outside.ok: 1}, f"trials.1: {SECTION.outside.ok}: 1 is not true or false"),
+    ],
+)
+def test_a_trial_with_a_value_that_cannot_be_is_refused_by_its_number(change: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=says):
+        read_trials(recorded(tmp_path, [trial(0, False, False), trial(1, False, False) | change]), CASE)
+
+
+def test_a_trial_without_a_key_or_that_is_no_object_is_refused_by_its_number(tmp_path: Path) -> None:
+    one = trial(0, False, False)
+    for key in one:
+        with pytest.raises(InputError, match=f"trials.0: no '{key}'; needed: "):
+            read_trials(recorded(tmp_path, [{name: value for name, value in one.items() if name != key}]), CASE)
+    with pytest.raises(InputError, match=r"trials.0: 7 is not an object"):
+        read_trials(recorded(tmp_path, [7]), CASE)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("count", [0, 1, 19])
+def test_too_few_trials_are_refused(count: int, tmp_path: Path) -> None:
+    path = recorded(tmp_path, [trial(number, False, False) for number in range(count)])
+    with pytest.raises(InputError, match=r"20 trials or more|allowed: 20 or more"):
+        validate_races(path, CASE, replicates=2)
+
+
+def test_a_window_without_a_trial_before_it_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no trial before 0 ms, where writes are lost"):
+        validate_races(recorded(tmp_path, [trial(0, True, False)] * 40), CASE, replicates=2)
+
+
+@pytest.mark.parametrize(("text", "says"), [("[" * 100_000, "nested too deeply"), ("9" * 5000, "5,000 characters")])
+def test_json_without_end_is_refused(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says):
+        read_trials(path, CASE)
