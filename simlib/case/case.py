@@ -38,7 +38,7 @@ from simlib.case.rules import (
     spread_keys,
 )
 from simlib.case.sections import Sections
-from simlib.common.errors import InputError, allowed
+from simlib.common.errors import InputError, allowed, choose, shown
 from simlib.common.files import load_yaml, validated
 from simlib.common.shipped import find
 
@@ -130,15 +130,23 @@ class Case:
             InputError: there is none.
         """
         if name not in self.strategies:
-            raise InputError(f"strategy '{name}' is not in case {self.name}; {allowed(list(self.strategies))}")
+            raise InputError(f"strategy {shown(name)} is not in case {self.name}; {choose(name, self.strategies)}")
         return self.strategies[name]
 
 
 def load_case(name: str) -> Case:
     """A case by its shipped name or by the path of its YAML file.
 
+    Args:
+        name: `openclaw-70575`, or `path/to/mine.yaml`.
+
     Raises:
         InputError: what is wrong, and where.
+
+    Examples:
+        >>> case = load_case("openclaw-70575")
+        >>> case.baseline, case.sites[0], str(case.strategies["sketch-70575"].rules["handler"]["lastTo"])
+        ('after-19328', 'handler', 'effective(stale, request).to, when defined')
     """
     path = find("cases", name)
     return compile_case(validated(CaseModel, load_yaml(path), str(path)), str(path))

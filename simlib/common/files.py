@@ -1,6 +1,5 @@
 """Reading and writing files, with errors that a person can act on."""
 
-import difflib
 import hashlib
 import os
 import re
@@ -14,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from simlib.common.errors import InputError, allowed
+from simlib.common.errors import InputError, choose, shown
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,25 +33,34 @@ class Strict(BaseModel):
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
         known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in data if isinstance(data, Mapping) else ():
-            if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"did you mean '{close[0]}'? " if close else ""
-                message = f"unknown key '{key}'; {hint}{allowed(known)}"
-                raise PydanticCustomError("unknown_key", "{message}", {"message": message})
+        unknown = [key for key in data if key not in known] if isinstance(data, Mapping) else []
+        if unknown:
+            more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
+            message = f"unknown key {shown(str(unknown[0]))}{more}; {choose(unknown[0], known)}"
+            raise PydanticCustomError("unknown_key", "{message}", {"message": message})
         return data
 
 
 class _Loader(yaml.SafeLoader):
     """YAML without code, and without silently dropping a key that stands twice."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, AttributeError):  # an explicit tag on something else, as in `!!int many`
+            problem = f"{shown(node.value)} is not what its tag says, or too long a number"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
-        for key, _ in node.value:
+        for key, value in node.value:
+            if node.flow_style and isinstance(value, yaml.ScalarNode) and value.value == "" and value.style is None:
+                raise yaml.MarkedYAMLError(problem=_NO_VALUE, problem_mark=key.start_mark)
             if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' stands twice", problem_mark=key.start_mark)
+                problem = f"the key {shown(key.value)} stands twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -64,14 +72,29 @@ class _Loader(yaml.SafeLoader):
 
 
 # YAML 1.1 reads `no` as false, `1:40` as 100, `010` as 8 and `2026-01-01` as a date. Nothing here is a truth value or a date,
-# so a bare word is that word, and a number is what it looks like.
+# so a bare word is that word, a number is what it looks like, and there is nothing else for a tag to make of it.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.yaml_constructors = {
+    tag: make
+    for tag, make in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.endswith((":null", ":int", ":float", ":str", ":seq", ":map"))
+}
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
 _NUMBER = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|\.inf)$|\.nan$")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+
+
+_NO_VALUE = "a key without a value inside {...}; a comma ends a value there, so quote the text that has one"
+_ADVICE = (
+    (r"\t", "indent with blanks, not with a tab"),
+    (r"\?\?", "quote a rule with `??` inside {...}"),
+    (r"(^|[{,\s])\*\s*:", "quote the key '*'"),
+    (r":\s*\*\s*($|[,}])|:\s*[@`%]|:\s[^\"'#]*:\s", "quote the text"),
+)
+"""What a line that is no YAML looks like, and what helps; the first that fits."""
 
 
 def parse_yaml(text: str) -> Any:
@@ -82,8 +105,6 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
-    except (ValueError, TypeError, AttributeError) as error:  # an explicit tag on something else, as in `!!int many`
-        raise yaml.YAMLError(f"a tag on what is no such thing: {error}") from None
     except RecursionError:
         raise yaml.YAMLError("brackets or blocks nested too deeply; allowed: some hundred levels") from None
 
@@ -92,22 +113,38 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        InputError: the file cannot be read, is not YAML, or is not a mapping at its top.
+        InputError: the file cannot be read, is not YAML, or is not a mapping at its top; shows the line.
     """
+    text = ""
     try:
         if (size := path.stat().st_size) > LARGEST_YAML:
             raise InputError(f"{path}: {size:,} bytes; allowed: {LARGEST_YAML:,}")
-        data = parse_yaml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = parse_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise InputError(f"{path}: {line}not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: {yaml_fault(error, text)}") from None
+    if data is None:
+        raise InputError(f"{path}: is empty; expected a mapping of keys at the top")
     if not isinstance(data, dict):
-        raise InputError(f"{path}: expected a mapping of keys at the top, found {type(data).__name__}")
+        raise InputError(f"{path}: expected a mapping of keys at the top, found {_KINDS.get(type(data)) or shown(data)}")
     return data
+
+
+_KINDS: dict[type, str] = {list: "a list", dict: "a mapping"}
+
+
+def yaml_fault(error: yaml.YAMLError, text: str) -> str:
+    """What is wrong with YAML, in one line: the number of the line, the fault, what helps, and the line itself."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f"not valid YAML: {' '.join(str(getattr(error, 'problem', None) or error).split())}"
+    number = error.problem_mark.line
+    line = next(iter(text.splitlines()[number : number + 1]), "").rstrip()
+    helps = [advice for pattern, advice in _ADVICE if error.problem != _NO_VALUE and re.search(pattern, line[:500])]
+    advice = "".join(f" ({one})" for one in helps[:1])
+    place = f": {shown(line.strip())}" if line.strip() else ""
+    return f"line {number + 1}: not valid YAML: {' '.join(str(error.problem).split())[:200]}{advice}{place}"
 
 
 def validated(model: type[M], data: Mapping[str, Any], source: str) -> M:
@@ -119,16 +156,42 @@ def validated(model: type[M], data: Mapping[str, Any], source: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InputError(_one_line(error.errors(include_url=False), source)) from None
+        raise InputError(_one_line(error.errors(include_url=False), data, source)) from None
 
 
-def _one_line(errors: list[ErrorDetails], source: str) -> str:
-    first = errors[0]
-    place = ".".join(str(part) for part in first["loc"])
+def _one_line(errors: list[ErrorDetails], data: Mapping[str, Any], source: str) -> str:
+    # A key that nobody knows is often why another one is missing.
+    first = min(errors, key=lambda error: {"unknown_key": 0, "missing": 2}.get(error["type"], 1))
+    place = ".".join(shown(part).strip("'") for part in _as_written(first, data))
     value = first["input"]
-    got = f" (got {value!r})" if isinstance(value, str | int | float | None) and first["type"] != "missing" else ""
-    more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
-    return f"{source}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{got}{more}"
+    got = (
+        ""
+        if first["type"] in ("missing", "unknown_key", "value_error")
+        else f" (got {_KINDS.get(type(value)) or shown(value)})"
+    )
+    says = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    more = f"; and {len(errors) - 1:,} more" if len(errors) > 1 else ""
+    return f"{source}: {place + ': ' if place else ''}{says}{got}{more}"
+
+
+_PLAIN = {
+    "missing": "is missing",
+    "model_type": "expected a mapping of keys",
+    "dict_type": "expected a mapping of keys",
+    "list_type": "expected a list",
+    "string_type": "expected a text",
+}
+"""What pydantic says in words of Python."""
+
+
+def _as_written(error: ErrorDetails, data: Any) -> Iterator[str]:
+    """The keys down to the place of an error, as they stand in `data`: without the names of a model's alternatives."""
+    for key in error["loc"]:
+        if (isinstance(data, Mapping) and key in data) or (isinstance(data, list) and isinstance(key, int)):
+            data = data[key]  # type: ignore[index]
+            yield str(key)
+    if error["type"] == "missing":
+        yield str(error["loc"][-1])
 
 
 @contextmanager

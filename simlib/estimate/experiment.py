@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from simlib.case.case import Case
+from simlib.common import bounds
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.common.workers import spread
 from simlib.estimate.conditional_monte_carlo import conditional_rates
@@ -24,7 +25,7 @@ from simlib.model.history import History, same
 from simlib.replay.counts import cost, tally
 from simlib.replay.replay import Outcomes, replay_strategy
 from simlib.workload.traffic import draw
-from simlib.workload.workload import MOST_REPLICATES, Workload
+from simlib.workload.workload import Workload
 
 ENGINES = {"compiled": compiled_model.simulate, "simpy": simpy_model.simulate}
 """Two implementations of one model; their histories are equal, bit for bit. SimPy's is the specification."""
@@ -116,11 +117,10 @@ def run(
     """
     names = tuple(dict.fromkeys(strategies)) or tuple(case.strategies)
     count = workload.replicates if replicates is None else replicates
-    for label, value, least in (("seed", seed, 0), ("replicates", count, 1), ("jobs", 1 if jobs is None else jobs, 1)):
-        if value < least:
-            raise InputError(f"{label}: {value} is too small; allowed: {least} or more")
-    if count > MOST_REPLICATES:
-        raise InputError(f"replicates: {count} is too many; allowed: 1 to {MOST_REPLICATES:,}")
+    bounds.SEED.check("seed", seed)
+    bounds.REPLICATES.check("replicates", count)
+    if jobs is not None:
+        bounds.JOBS.check("jobs", jobs)
     for name in names:
         case.strategy(name)
     if engine not in ENGINES:
