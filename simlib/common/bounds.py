@@ -36,6 +36,8 @@ SEED = Bounds(0, 2**63 - 1)
 """What every tool that keeps a seed as an integer can hold."""
 REPLICATES = Bounds(1, 1_000_000)
 """A million replicates tell a rate of one in a million units even if each replicate has only a few."""
+PREDICTIONS = Bounds(2, 10_000)
+"""Replicates of the model for each prediction of a validation; each is kept in memory."""
 JOBS = Bounds(1, 256)
 """Processes; beyond the processors of a machine they only cost memory, some 150 MB each."""
 STALE_READS = Bounds(0, 16)

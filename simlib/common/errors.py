@@ -54,8 +54,8 @@ def choose(name: object, names: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'? {allowed(known)}" if close else allowed(known)
 
 
-def shown(value: object) -> str:
-    r"""A value for an error message: on one line, and shortened.
+def shown(value: object, longest: int = LONGEST_SHOWN) -> str:
+    r"""A value for an error message: on one line, and shortened to so many characters.
 
     Examples:
         >>> print(shown("two\nlines"))
@@ -63,4 +63,4 @@ def shown(value: object) -> str:
     """
     # Python refuses to write out integers of more than 4,300 digits.
     text = f"an integer of {value.bit_length():,} bits" if isinstance(value, int) and value.bit_length() > 400 else repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -21,6 +21,8 @@ LARGEST_YAML = 1_000_000
 """Bytes; a calibrated workload has some 50,000. Parsing takes about four seconds a million."""
 MOST_MERGED = 10_000
 """Keys of one mapping after its `<<` keys are merged in: aliases of aliases grow tenfold a line."""
+LONGEST_FILE_NAME = 255
+"""Bytes; what common file systems take."""
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
 
@@ -124,7 +126,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: {yaml_fault(error, text)}") from None
+        raise InputError(f"{path}: {_placed(error, text)}") from None
     if data is None:
         raise InputError(f"{path}: is empty; expected a mapping of keys at the top")
     if not isinstance(data, dict):
@@ -135,16 +137,21 @@ def load_yaml(path: Path) -> dict[str, Any]:
 _KINDS: dict[type, str] = {list: "a list", dict: "a mapping"}
 
 
-def yaml_fault(error: yaml.YAMLError, text: str) -> str:
-    """What is wrong with YAML, in one line: the number of the line, the fault, what helps, and the line itself."""
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return f"not valid YAML: {' '.join(str(getattr(error, 'problem', None) or error).split())}"
-    number = error.problem_mark.line
-    line = next(iter(text.splitlines()[number : number + 1]), "").rstrip()
-    helps = [advice for pattern, advice in _ADVICE if error.problem != _NO_VALUE and re.search(pattern, line[:500])]
-    advice = "".join(f" ({one})" for one in helps[:1])
+def yaml_fault(error: yaml.YAMLError) -> str:
+    """What is wrong with YAML, in one line."""
+    return " ".join(str(getattr(error, "problem", None) or error).split())[:200]
+
+
+def _placed(error: yaml.YAMLError, text: str) -> str:
+    """What is wrong, with the number of the line, what helps, and the line itself."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"not valid YAML: {yaml_fault(error)}"
+    line = next(iter(text.splitlines()[mark.line : mark.line + 1]), "")
+    known = yaml_fault(error) == _NO_VALUE
+    helps = [f" ({advice})" for pattern, advice in _ADVICE if not known and re.search(pattern, line[:500])]
     place = f": {shown(line.strip())}" if line.strip() else ""
-    return f"line {number + 1}: not valid YAML: {' '.join(str(error.problem).split())[:200]}{advice}{place}"
+    return f"line {mark.line + 1}: not valid YAML: {yaml_fault(error)}{''.join(helps[:1])}{place}"
 
 
 def validated(model: type[M], data: Mapping[str, Any], source: str) -> M:
@@ -194,6 +201,35 @@ def _as_written(error: ErrorDetails, data: Any) -> Iterator[str]:
         yield str(error["loc"][-1])
 
 
+def check_output(path: Path, *inputs: Path) -> None:
+    """Refuse a place where nothing can be written, before the work whose result would be lost; makes nothing.
+
+    Args:
+        path: the file that is going to be written, in a folder that there is, or that can be made.
+        inputs: files that are read, and never overwritten.
+
+    Raises:
+        InputError: `path` is a folder, is one of the inputs, also through a link, or cannot be written.
+    """
+    try:
+        long = [part for part in path.parts if len(os.fsencode(part)) > LONGEST_FILE_NAME]
+        if long or "\0" in str(path):
+            raise InputError(f"{shown(str(path))}: is no name of a file; allowed: {LONGEST_FILE_NAME} bytes, and no NUL")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file")
+        for source in inputs:
+            if path.exists() and source.exists() and path.samefile(source):
+                raise InputError(f"{path}: is the input {source}, which is not overwritten; give another name")
+        target = path.resolve() if path.is_symlink() else path
+        there = next(folder for folder in target.absolute().parents if folder.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise InputError(f"{path}: cannot be written: {there} is no folder that can be written to")
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"{shown(str(path), 300)[1:-1]}: cannot be written: {getattr(error, 'strerror', None) or error}"
+        ) from None
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends well, and is removed when it does not.
@@ -201,17 +237,16 @@ def replacing(path: Path) -> Iterator[Path]:
     A new file has the mode that the umask gives it; one that is replaced keeps its own. A link is written through.
 
     Raises:
-        InputError: `path` is a folder.
+        InputError: `path` is a folder, or cannot be written.
         OSError: names `path`, not the temporary one.
     """
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give the name of a file")
-    if path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
+    if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe: nothing to replace
         yield path
         return
+    check_output(path)
     target = path.resolve() if path.is_symlink() else path
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(6)}{target.suffix}")
+    temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(6)}{target.suffix[:20]}")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:

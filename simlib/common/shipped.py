@@ -39,7 +39,7 @@ def find(kind: str, name: str) -> Path:
         if _is_file(path):
             return path
     raise InputError(
-        f"{shown(name)[1:-1]}: no such file, and no shipped one of that name in data/{kind}; "
+        f"{shown(name, 300)[1:-1]}: no such file, and no shipped one of that name in data/{kind}; "
         f"{choose(name, shipped_names(kind))}, or a path"
     )
 

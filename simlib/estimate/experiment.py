@@ -173,7 +173,7 @@ def _block(task: Callable[[int], Totals], replicates: range) -> Totals:
 
 
 def _worthwhile_jobs(workload: Workload, replicates: int, engine: str) -> int:
-    expected = sum(flow.rate * len(flow.steps) for flow in workload.traffic.values()) * workload.duration * replicates
+    expected = workload.expected_transactions() * replicates
     return (os.cpu_count() or 1) if expected > WORTH_A_POOL[engine] else 1
 
 

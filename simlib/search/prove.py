@@ -29,6 +29,7 @@ from typing import Any
 import pandas as pd
 
 from simlib.case.case import Case, Scope
+from simlib.common import bounds
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.replay.judging import KINDS
 from simlib.search.counterexample import Counterexample, Step
@@ -163,11 +164,10 @@ def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = ()
         stale_reads: how many commits old an entry from the cache may be.
 
     Raises:
-        InputError: a name is not known, `stale_reads` is negative, or the case defines no scopes.
+        InputError: a name is not known, `stale_reads` is out of bounds, or the case defines no scopes.
         RunError: a scope is too large.
     """
-    if stale_reads < 0:
-        raise InputError(f"stale reads {stale_reads}; allowed: 0 or more commits")
+    bounds.STALE_READS.check("stale reads", stale_reads)
     chosen = _choose_scopes(case, scopes)
     known: dict[Any, Search] = {}
     proofs = {}

@@ -153,6 +153,10 @@ class Flow(Strict):
         min_length=1, description="write site -> shapes of its request, in the order they happen"
     )
 
+    def expected(self, seconds: float) -> float:
+        """How many arrivals are expected in so many seconds."""
+        return len(self.arrivals.times) if isinstance(self.arrivals, Recorded) else self.rate * seconds
+
 
 class Times(Strict):
     """How long a transaction at one write site takes, part by part. Times in seconds.
@@ -188,7 +192,7 @@ class Workload(Strict):
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Workload":
-        expected = self.duration * sum(flow.rate * len(flow.steps) for flow in self.traffic.values())
+        expected = self.expected_transactions()
         if expected > bounds.TRANSACTIONS.high:
             raise ValueError(
                 f"duration: {self.duration:g} s with these rates are some {expected:.2g} transactions; "
@@ -204,6 +208,10 @@ class Workload(Strict):
                         f"traffic.{name}.gateways: {gateway} is not there; allowed: 0 to {self.store.gateways - 1}"
                     )
         return self
+
+    def expected_transactions(self) -> float:
+        """How many transactions are expected in one replicate."""
+        return sum(len(flow.steps) * flow.expected(self.duration) for flow in self.traffic.values())
 
     def domain_size(self, domain: str) -> int:
         """How many values the domain has."""
@@ -271,7 +279,7 @@ def _override(data: dict[str, Any], override: str, source: str) -> None:
     try:
         value = parse_yaml(text)
     except yaml.YAMLError as error:
-        raise InputError(f"--set {_short(override)}: {shown(text)} is not a YAML value: {yaml_fault(error, '')}") from None
+        raise InputError(f"--set {_short(override)}: {shown(text)} is not a YAML value: {yaml_fault(error)}") from None
     *parents, last = keys.split(".")
     node: Any = data
     for number, key in enumerate(parents):
