@@ -115,8 +115,13 @@ class Case:
 
     @cached_property
     def is_write(self) -> NDArray[np.bool_]:
-        """(sites,) whether what the site writes was asked for; the others are part of a unit of work."""
+        """(sites,) whether what the site writes was asked for."""
         return np.array([role == "write" for role in self.roles])
+
+    @cached_property
+    def in_unit(self) -> NDArray[np.bool_]:
+        """(sites,) whether the site is part of a unit of work: those of role `unit`; without any, each write is a unit."""
+        return np.ones(len(self.sites), dtype=np.bool_) if self.is_write.all() else ~self.is_write
 
     @cached_property
     def reads_own(self) -> NDArray[np.bool_]:
@@ -138,15 +143,16 @@ def load_case(name: str) -> Case:
     """A case by its shipped name or by the path of its YAML file.
 
     Args:
-        name: `openclaw-70575`, or `path/to/mine.yaml`.
+        name: one of data/cases without its ending, or `path/to/mine.yaml`.
 
     Raises:
         InputError: what is wrong, and where.
 
     Examples:
-        >>> case = load_case("openclaw-70575")
-        >>> case.baseline, case.sites[0], str(case.strategies["sketch-70575"].rules["handler"]["lastTo"])
-        ('after-19328', 'handler', 'effective(stale, request).to, when defined')
+        >>> from simlib.common.shipped import CASE
+        >>> case = load_case(CASE)
+        >>> len(case.fields), len(case.sites), case.baseline in case.strategies
+        (19, 5, True)
     """
     path = find("cases", name)
     return compile_case(validated(CaseModel, load_yaml(path), str(path)), str(path))

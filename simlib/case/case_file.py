@@ -73,7 +73,8 @@ class SiteModel(Strict):
     """A place in the program that writes an entry."""
 
     role: Annotated[Literal["unit", "write"], BeforeValidator(_older_role)] = Field(
-        description="unit: part of a unit of work (`turn` means the same); write: carries what an outside write sets"
+        description="unit: part of a unit of work (`turn` means the same); write: carries what an outside write sets (if all "
+        "sites do, the writes are the units of work)"
     )
     snapshot: str = Field(description="own, in_lock, none, or the site whose snapshot it inherits")
     about: str = ""

@@ -33,6 +33,8 @@ def run(
     if as_json or out:
         print_json(result.to_json(), out)
         return
+    if model.warning():
+        print(model.warning())
     rows = []
     for name in result.strategies:
         difference = result.difference(name)

@@ -45,8 +45,8 @@ def choose(name: object, names: Iterable[str]) -> str:
     """The end of an error message about a name that is not there: the one that was perhaps meant, and what is allowed.
 
     Examples:
-        >>> choose("handlr", ["handler", "patch"])
-        "did you mean 'handler'? allowed: handler, patch"
+        >>> choose("flie", ["file", "sqlite"])
+        "did you mean 'file'? allowed: file, sqlite"
     """
     known, text = list(names), str(name)
     short = len(text) <= LONGEST_SHOWN  # what is long is no slip of the pen, and comparing takes quadratic time

@@ -172,6 +172,7 @@ class Result:
         frame = pd.DataFrame([self._row(name) for name in self.strategies])
         frame.attrs = {
             "workload": self.workload.workload,
+            **({"times_from": self.workload.times_from} if self.workload.times_from else {}),
             "case": self.case.name,
             "seed": self.seed,
             "replicates": self.replicates,
@@ -208,6 +209,7 @@ class Result:
         rows: dict[str, Any] = {row["strategy"]: row for row in self.to_frame().to_dict("records")}
         return {
             "workload": self.workload.workload,
+            **({"times_from": self.workload.times_from} if self.workload.times_from else {}),
             "case": self.case.name,
             "engine": self.engine,
             "engines_agree_on": self.checked,

@@ -189,6 +189,15 @@ class Workload(Strict):
     values: dict[str, Domain] = Field(description="domain -> its values, or how many there are")
     traffic: dict[str, Flow] = Field(min_length=1)
     times: dict[str, Times]
+    times_from: str = Field(
+        "", max_length=200, description="another program's workload that the times were taken from; every output says so"
+    )
+
+    def warning(self) -> str:
+        """What every output says first, if the times are another program's; else nothing."""
+        return (
+            f"The times are those of {self.times_from}, another program: every figure rests on them." if self.times_from else ""
+        )
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Workload":
