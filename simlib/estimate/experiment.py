@@ -19,6 +19,7 @@ from simlib.common.workers import spread
 from simlib.estimate.conditional_monte_carlo import conditional_rates
 from simlib.estimate.intervals import Rate
 from simlib.estimate.result import Result
+from simlib.estimate.size import check_size, expected_size, fitting_jobs
 from simlib.estimate.totals import Totals, fold, total
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
@@ -103,7 +104,8 @@ def run(
         progress: called after each replicate.
 
     Raises:
-        InputError: an unknown strategy or engine, a workload that does not fit the case, or a number out of range.
+        InputError: an unknown strategy or engine, a workload that does not fit the case, a number out of range, or
+            a run that cannot fit this machine.
         RunError: the two engines disagree.
 
     Examples:
@@ -126,9 +128,12 @@ def run(
     if engine not in ENGINES:
         raise InputError(f"engine '{engine}' is not known; {allowed(list(ENGINES))}")
     workload.check_case(case, workload.workload)
+    size = expected_size(workload, case, names, count, engine)
+    jobs = jobs or fitting_jobs(size, _worthwhile_jobs(workload, count, engine))
+    check_size(size, min(jobs, count), workload.workload)
     checked = check_engines(workload, case, names, seed) if engine == "compiled" else 0
     task = partial(run_replicate, workload, case, names, seed, engine)
-    with closing(_parts(task, count, jobs or _worthwhile_jobs(workload, count, engine))) as parts:
+    with closing(_parts(task, count, jobs)) as parts:
         totals = fold(parts, count, progress)
     result = Result(
         workload=workload,
