@@ -113,7 +113,7 @@ class WordsModel(Strict):
 class CaseModel(Sections):
     """The whole case file."""
 
-    case: str
+    case: str = Field(min_length=1, max_length=int(bounds.NAME.high))
     title: str
     about: str = ""
     links: dict[str, str] = {}
@@ -158,6 +158,8 @@ class CaseModel(Sections):
             _known(f"noticed.{name}.after", [noticed.after], [*sites, "last"])
             _known(f"noticed.{name}.fields", noticed.fields, fields)
         for name, steps in self.flows.items():
+            if not bounds.STEPS.low <= len(steps) <= bounds.STEPS.high:
+                raise ValueError(f"flows.{name}: {len(steps):,} steps; allowed: {bounds.STEPS.low} to {bounds.STEPS.high}")
             _known(f"flows.{name}", steps, sites)
             for position, step in enumerate(steps):
                 earlier = [*snapshots.WORDS, *steps[:position]]

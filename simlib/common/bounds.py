@@ -67,14 +67,18 @@ TRANSACTIONS = Bounds(0, 20_000_000)
 """Expected in one replicate; shorter ones, and more of them, tell more."""
 
 NAME = Bounds(1, 200)
-"""Characters of a name."""
+"""Characters of the name of a case or a workload."""
 RULE = Bounds(0, 2_000)
 """Characters of a rule; the longest shipped one has 60."""
+STEPS = Bounds(1, 50)
+"""Steps of one flow."""
+KINDS = Bounds(1, 200)
+"""Kinds of flow of a workload."""
 FIELDS = Bounds(1, 500)
 """Fields of an entry; also keys of a request, and values of `effective`."""
 SITES = Bounds(1, 100)
 STRATEGIES = Bounds(1, 100)
-RULES = Bounds(0, 50_000)
+RULES = Bounds(0, 10_000)
 """Rules of a case, one for each field at each write site of each strategy; compiling takes some 100 microseconds each."""
 
 TESTBED_SECONDS = Bounds(0.01, 86_400.0)

@@ -23,6 +23,8 @@ MOST_MERGED = 10_000
 """Keys of one mapping after its `<<` keys are merged in: aliases of aliases grow tenfold a line."""
 LONGEST_FILE_NAME = 255
 """Bytes; what common file systems take."""
+LONGEST_KEY = 1_000
+"""Characters; a name has a few, and a key may list the names of many fields."""
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
 
@@ -48,10 +50,13 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            made = super().construct_object(node, deep)
+            if isinstance(made, str):
+                made.encode()  # fails for half of a surrogate pair, which is no text
         except (ValueError, TypeError, AttributeError):  # an explicit tag on something else, as in `!!int many`
-            problem = f"{shown(node.value)} is not what its tag says, or too long a number"
+            problem = f"{shown(node.value)} is not what its tag says, too long a number, or no text"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+        return made
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
@@ -60,6 +65,9 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=_NO_VALUE, problem_mark=key.start_mark)
             if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
                 continue
+            if len(key.value) > LONGEST_KEY:
+                problem = f"a key of {len(key.value):,} characters; allowed: {LONGEST_KEY:,}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             if key.value in seen:
                 problem = f"the key {shown(key.value)} stands twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)

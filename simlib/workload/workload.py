@@ -137,7 +137,7 @@ class Ask(Strict):
 
 def _not_tiny(rate: float) -> float:
     if 0 < rate < bounds.RAREST:
-        raise ValueError(f"{rate:g} is too small; allowed: 0, or {bounds.RAREST:g} to {bounds.RATE.high:,.0f} a second")
+        raise ValueError(f"{rate!r} is too small; allowed: 0, or {bounds.RAREST:g} to {bounds.RATE.high:,.0f} a second")
     return rate
 
 
@@ -150,7 +150,9 @@ class Flow(Strict):
     arrivals: Arrivals = Poisson()
     gateways: list[Process] = Field([], description="the processes it may arrive at, by number; none named: any")
     steps: dict[str, list[Ask]] = Field(
-        min_length=1, description="write site -> shapes of its request, in the order they happen"
+        min_length=1,
+        max_length=int(bounds.STEPS.high),
+        description="write site -> shapes of its request, in the order they happen",
     )
 
     def expected(self, seconds: float) -> float:
@@ -179,7 +181,7 @@ class Times(Strict):
 class Workload(Strict):
     """A validated workload file; the comments in data/workloads/busy-team.yaml explain every key."""
 
-    workload: str
+    workload: str = Field(min_length=1, max_length=int(bounds.NAME.high))
     about: str
     case: str
     duration: SomeSeconds = Field(description="seconds of arrivals simulated in each replicate")
@@ -187,7 +189,7 @@ class Workload(Strict):
     sessions: Sessions
     store: Store = Store()
     values: dict[str, Domain] = Field(description="domain -> its values, or how many there are")
-    traffic: dict[str, Flow] = Field(min_length=1)
+    traffic: dict[str, Flow] = Field(min_length=1, max_length=int(bounds.KINDS.high))
     times: dict[str, Times]
     times_from: str = Field(
         "", max_length=200, description="another program's workload that the times were taken from; every output says so"

@@ -3,6 +3,7 @@
 from itertools import product
 
 import pytest
+import yaml
 from schedules import CASE, FIELDS, STRATEGIES, patch_of
 
 from simlib.case.case import load_case
@@ -239,3 +240,45 @@ def test_an_unknown_case_or_strategy_is_refused_with_the_known_ones(refused):
     line = refused(CASE.strategy, "sketch")
     known = ", ".join(STRATEGIES)
     assert line == f"strategy 'sketch' is not in case openclaw-70575; did you mean 'sketch-70575'? allowed: {known}"
+
+
+def mini(fields=1, sites=1, strategies=1, rule="request.*", scope=("f", "f"), flow=("s0",)):
+    """A case of so many fields, sites and strategies, all of whose rules are `rule`."""
+    names = [f"s{number}" for number in range(sites)]
+    return {
+        "case": "mini",
+        "title": "t",
+        "baseline": "x0",
+        "fields": {f"f{number}": {"domain": "d"} for number in range(fields)},
+        "sites": {name: {"role": "unit", "snapshot": "own"} for name in names},
+        "reference": {name: {"*": "request.*"} for name in names},
+        "strategies": {f"x{n}": {"title": "t", "sites": {name: {"*": rule} for name in names}} for n in range(strategies)},
+        "flows": {"f": list(flow)},
+        "scopes": {"f": list(scope)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (mini(fields=501), "fields: Dictionary should have at most 500 items"),
+        (mini(sites=101), "sites: Dictionary should have at most 100 items"),
+        (mini(strategies=101), "strategies: Dictionary should have at most 100 items"),
+        (
+            mini(fields=100, sites=10, strategies=11),
+            "11 of them with 100 fields at 10 sites make 11,000 rules; allowed: 10,000",
+        ),
+        (mini(rule="stale" + " " * 100_000 + ".f0"), "strategies.x0.sites.s0.*: String should have at most 2000 characters"),
+        (mini(scope=["f"] * 13), "scopes.f: 13 flows; allowed: 1 to 12"),
+        (mini(scope=[]), "scopes.f: 0 flows; allowed: 1 to 12"),
+        (mini(flow=["s0"] * 51), "flows.f: 51 steps; allowed: 1 to 50"),
+        (mini(fields=0), "fields: Dictionary should have at least 1 item"),
+        (mini() | {"fields": {"n" * 10_000: {"domain": "d"}}}, "a key of 10,000 characters; allowed: 1,000"),
+    ],
+)
+def test_a_case_of_any_size_is_refused_with_the_bound(case, message, tmp_path, refused):
+    path = tmp_path / "mini.yaml"
+    path.write_text(yaml.safe_dump(case))
+    line = refused(load_case, str(path))
+    assert line.startswith(f"{path}: ")
+    assert message in line

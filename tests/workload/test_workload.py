@@ -132,7 +132,31 @@ WRONG = [
     (CHANNELS, f"channel: {MANY + 1}", f"values.channel: Input should be less than or equal to {MANY} (got {MANY + 1})"),
     (CHANNELS, "channel: lots", "values.channel: not a domain; write a list of names, a number of them, or many (got 'lots')"),
     (CHANNELS, "channel: [1, 2]", "values.channel.0: expected a text (got 1)"),
+    # bounds
+    ("rate: 20", "rate: 1e7", "traffic.turn.rate: Input should be less than or equal to 1000000 (got 10000000.0)"),
+    ("rate: 20", "rate: 5e-324", "traffic.turn.rate: 5e-324 is too small; allowed: 0, or 1e-12 to 1,000,000 a second"),
+    (
+        "rate: 20",
+        "rate: 20\n    arrivals: {kind: bursty, busy: 1e-9, idle: 1}",
+        "busy: Input should be greater than or equal to 0.001",
+    ),
+    ("weight: 36", "weight: 1e308", "Input should be less than or equal to 1000000000 (got 1e+308)"),
+    ("popularity: uniform", "exponent: 1e308", "sessions.exponent: Input should be less than or equal to 20 (got 1e+308)"),
+    ("count: 10", "count: 1000000000000", "sessions.count: Input should be less than or equal to 1000000 (got 1000000000000)"),
+    ("duration: 100", "duration: 1e308", "duration: Input should be less than or equal to 1000000000 (got 1e+308)"),
+    ("replicates: 240", "replicates: 1000000000", "replicates: Input should be less than or equal to 1000000 (got 1000000000)"),
+    (
+        "replicates: 240\n",
+        "replicates: 240\nstore: {cache_ttl: 1e308}\n",
+        "store.cache_ttl: Input should be less than or equal to",
+    ),
+    (
+        "replicates: 240\n",
+        "replicates: 240\nstore: {lock_poll_max: 1e-300}\n",
+        "lock_poll_max: Input should be greater than or equal",
+    ),
     # YAML
+    ("duration: 100", 'duration: "\\ud800"', "or no text"),
     ("rate: 20", "rate: 20\n    rate: 30", "not valid YAML: the key 'rate' stands twice"),
     ("duration: 100", "duration: [100", "not valid YAML"),
     ("duration: 100", "\tduration: 100", "not valid YAML"),
