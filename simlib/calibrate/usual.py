@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from simlib.case.case import Case
+from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError
 from simlib.workload.workload import Workload, load_workload
 
@@ -15,9 +15,18 @@ def usual_workload(case: Case, source: Path) -> Workload:
     """
     if case.sections.usual is None:
         raise InputError(
-            f"{source}: without times of preparation, and case {case.name} names no workload that has them (`usual: NAME`)"
+            f"{source}: without times of preparation, and case {case.name} names no workload that has them (`usual: NAME`); "
+            "say whose times to take: --times-from WORKLOAD"
         )
     return load_workload(case.sections.usual)
+
+
+def is_of_another_program(usual: Workload, case: Case) -> bool:
+    """Whether the workload is one of another case, or of one that cannot be found."""
+    try:
+        return load_case(usual.case).name != case.name
+    except InputError:
+        return True
 
 
 def like(site: str, usual: Workload, case: Case) -> str:

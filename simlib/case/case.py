@@ -38,7 +38,7 @@ from simlib.case.rules import (
     spread_keys,
 )
 from simlib.case.sections import Sections
-from simlib.common.errors import InputError, allowed
+from simlib.common.errors import InputError, allowed, choose, shown
 from simlib.common.files import load_yaml, validated
 from simlib.common.shipped import find
 
@@ -115,8 +115,13 @@ class Case:
 
     @cached_property
     def is_write(self) -> NDArray[np.bool_]:
-        """(sites,) whether what the site writes was asked for; the others are part of a unit of work."""
+        """(sites,) whether what the site writes was asked for."""
         return np.array([role == "write" for role in self.roles])
+
+    @cached_property
+    def in_unit(self) -> NDArray[np.bool_]:
+        """(sites,) whether the site is part of a unit of work: those of role `unit`; without any, each write is a unit."""
+        return np.ones(len(self.sites), dtype=np.bool_) if self.is_write.all() else ~self.is_write
 
     @cached_property
     def reads_own(self) -> NDArray[np.bool_]:
@@ -130,15 +135,24 @@ class Case:
             InputError: there is none.
         """
         if name not in self.strategies:
-            raise InputError(f"strategy '{name}' is not in case {self.name}; {allowed(list(self.strategies))}")
+            raise InputError(f"strategy {shown(name)} is not in case {self.name}; {choose(name, self.strategies)}")
         return self.strategies[name]
 
 
 def load_case(name: str) -> Case:
     """A case by its shipped name or by the path of its YAML file.
 
+    Args:
+        name: one of data/cases without its ending, or `path/to/mine.yaml`.
+
     Raises:
         InputError: what is wrong, and where.
+
+    Examples:
+        >>> from simlib.common.shipped import CASE
+        >>> case = load_case(CASE)
+        >>> len(case.fields), len(case.sites), case.baseline in case.strategies
+        (19, 5, True)
     """
     path = find("cases", name)
     return compile_case(validated(CaseModel, load_yaml(path), str(path)), str(path))

@@ -8,10 +8,14 @@ from pydantic import Discriminator as ByKey
 
 from simlib.case import snapshots
 from simlib.case.sections import Known, Sections
-from simlib.common.errors import allowed
+from simlib.common import bounds
+from simlib.common.errors import choose, shown
 from simlib.common.files import Strict
 
 REFERENCE: Literal["reference"] = "reference"
+
+
+RuleText = Annotated[str, Field(max_length=int(bounds.RULE.high))]
 
 
 class FieldModel(Strict):
@@ -24,9 +28,9 @@ class FieldModel(Strict):
 class RuleModel(Strict):
     """A rule with a condition; a rule without one is just its value."""
 
-    value: str
+    value: RuleText
     when: Literal["always", "defined", "requested"] = "always"
-    unless: str | None = None
+    unless: RuleText | None = None
 
 
 def _short_rule(data: Any) -> Any:
@@ -50,14 +54,14 @@ SiteRules = Annotated[
 class ConflictModel(Strict):
     """Two values; if both are defined and differ, the request's part of the context is not used."""
 
-    entry: str
-    request: str
+    entry: RuleText
+    request: RuleText
 
 
 class EffectiveModel(Strict):
     """`effective(entry, request)`: its values, each from the entry and, in the gaps, from the request."""
 
-    values: dict[str, str]
+    values: dict[str, RuleText] = Field(max_length=int(bounds.FIELDS.high))
     conflict: ConflictModel
 
 
@@ -69,7 +73,8 @@ class SiteModel(Strict):
     """A place in the program that writes an entry."""
 
     role: Annotated[Literal["unit", "write"], BeforeValidator(_older_role)] = Field(
-        description="unit: part of a unit of work (`turn` means the same); write: carries what an outside write sets"
+        description="unit: part of a unit of work (`turn` means the same); write: carries what an outside write sets (if all "
+        "sites do, the writes are the units of work)"
     )
     snapshot: str = Field(description="own, in_lock, none, or the site whose snapshot it inherits")
     about: str = ""
@@ -108,7 +113,7 @@ class WordsModel(Strict):
 class CaseModel(Sections):
     """The whole case file."""
 
-    case: str
+    case: str = Field(min_length=1, max_length=int(bounds.NAME.high))
     title: str
     about: str = ""
     links: dict[str, str] = {}
@@ -116,13 +121,13 @@ class CaseModel(Sections):
     assumptions: list[str] = Field(default=[], description="what a model of this program leaves out; reports list them")
     known_wrong: list[str] = Field(default=[], description="where a model of it is known to err; the validation lists them")
     baseline: str
-    fields: dict[str, FieldModel]
-    request: dict[str, FieldModel] = {}
+    fields: dict[str, FieldModel] = Field(min_length=1, max_length=int(bounds.FIELDS.high))
+    request: dict[str, FieldModel] = Field({}, max_length=int(bounds.FIELDS.high))
     effective: EffectiveModel = EffectiveModel(values={}, conflict=ConflictModel(entry="", request=""))
-    sites: dict[str, SiteModel]
+    sites: dict[str, SiteModel] = Field(min_length=1, max_length=int(bounds.SITES.high))
     reference: dict[str, RuleTable]
     blocks: dict[str, Any] = Field(default={}, description="a place for YAML anchors; not read")
-    strategies: dict[str, StrategyModel]
+    strategies: dict[str, StrategyModel] = Field(min_length=1, max_length=int(bounds.STRATEGIES.high))
     noticed: dict[str, NoticedModel] = {}
     flows: dict[str, list[str]] = Field(default={}, description="flows of the small scopes: the write sites in order")
     scopes: dict[str, list[str]] = Field(default={}, description="flows on one session whose every interleaving is searched")
@@ -130,6 +135,11 @@ class CaseModel(Sections):
     @model_validator(mode="after")
     def _names_fit(self) -> "CaseModel":
         sites, fields = list(self.sites), list(self.fields)
+        if (rules := len(fields) * len(sites) * len(self.strategies)) > bounds.RULES.high:
+            raise ValueError(
+                f"strategies: {len(self.strategies):,} of them with {len(fields):,} fields at {len(sites):,} sites make "
+                f"{rules:,} rules; allowed: {bounds.RULES.high:,}"
+            )
         _known("baseline", [self.baseline], list(self.strategies))
         _known("reference", self.reference, sites)
         for name, site in self.sites.items():
@@ -148,12 +158,16 @@ class CaseModel(Sections):
             _known(f"noticed.{name}.after", [noticed.after], [*sites, "last"])
             _known(f"noticed.{name}.fields", noticed.fields, fields)
         for name, steps in self.flows.items():
+            if not bounds.STEPS.low <= len(steps) <= bounds.STEPS.high:
+                raise ValueError(f"flows.{name}: {len(steps):,} steps; allowed: {bounds.STEPS.low} to {bounds.STEPS.high}")
             _known(f"flows.{name}", steps, sites)
             for position, step in enumerate(steps):
                 earlier = [*snapshots.WORDS, *steps[:position]]
                 _known(f"flows.{name}: the snapshot of {step}", [self.sites[step].snapshot], earlier)
         for name, flows in self.scopes.items():
             _known(f"scopes.{name}", flows, list(self.flows))
+            if not bounds.SCOPE.low <= len(flows) <= bounds.SCOPE.high:
+                raise ValueError(f"scopes.{name}: {len(flows)} flows; allowed: {bounds.SCOPE.low} to {bounds.SCOPE.high}")
         for reference in self.references(
             Known(sites=sites, flows=self.flows, keys=[*self.request, *fields], strategies=list(self.strategies))
         ):
@@ -168,4 +182,4 @@ class CaseModel(Sections):
 def _known(place: str, names: Any, known: list[str]) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(f"{place}: '{name}' is not known; {allowed(known)}")
+            raise ValueError(f"{place}: {shown(name)} is not known; {choose(name, known)}")

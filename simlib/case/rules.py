@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simlib.common.errors import InputError, allowed
+from simlib.common.errors import InputError, allowed, choose, shown
 
 UNDEFINED = 0
 """The value code of JavaScript's undefined; in a stored entry it means that the key is not there."""
@@ -87,14 +87,14 @@ class Names:
             return LITERAL * BANK
         match = _SOURCE.fullmatch(text)
         if match is None:
-            raise InputError(f"'{text}' is not a source; {allowed(_SOURCES)}")
+            raise InputError(f"{shown(text)} is not a source; {allowed(_SOURCES)}")
         bank, entry, request, name = match["bank"], match["entry"], match["request"], match["name"]
         if bank == "effective" and (entry, request) in _CONTEXT_BANKS:
             return _CONTEXT_BANKS[entry, request] * BANK + _index(self.effective, name, field, text)
         if bank in _ENTRY_BANKS and entry is None:
             names = self.request if bank == "request" else self.fields
             return _ENTRY_BANKS[bank] * BANK + _index(names, name, field, text)
-        raise InputError(f"'{text}' is not a source; {allowed(_SOURCES)}")
+        raise InputError(f"{shown(text)} is not a source; {allowed(_SOURCES)}")
 
     def sources(self, value: str, field: str) -> list[int]:
         """The packed sources of a whole value, `a ?? b ?? c`."""
@@ -104,7 +104,7 @@ class Names:
 def _index(names: tuple[str, ...], name: str, field: str, text: str) -> int:
     wanted = field if name == "*" else name
     if wanted not in names:
-        raise InputError(f"'{text}' names '{wanted}', which is not there; {allowed(names)}")
+        raise InputError(f"{shown(text)} names {shown(wanted)}, which is not there; {choose(wanted, names)}")
     return names.index(wanted)
 
 
@@ -162,9 +162,9 @@ def spread_keys(rules: Mapping[str, Rule], fields: tuple[str, ...]) -> dict[str,
     for key, rule in rules.items():
         for name in (part.strip() for part in key.split(",")):
             if name not in (*fields, "*"):
-                raise InputError(f"'{name}' is not a field; {allowed((*fields, '*'))}")
+                raise InputError(f"{shown(name)} is not a field; {choose(name, (*fields, '*'))}")
             if name in spread:
-                raise InputError(f"'{name}' has two rules")
+                raise InputError(f"{shown(name)} has two rules")
             spread[name] = rule
     return {name: spread.get(name) or spread["*"] for name in fields if name in spread or "*" in spread}
 

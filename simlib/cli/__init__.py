@@ -25,7 +25,7 @@ from simlib.cli.run import run
 from simlib.cli.testbed import testbed
 from simlib.cli.validate import validate
 from simlib.common import interrupts
-from simlib.common.errors import SimlibError
+from simlib.common.errors import SimlibError, shown
 
 app = typer.Typer(
     add_completion=False,
@@ -66,10 +66,13 @@ def _status(error: Exception) -> int:
     if isinstance(error, TyperException):
         message = str(getattr(error, "format_message", error.__str__)()).replace("\n", " ")
         if message:  # there is none when the usage was shown instead
-            complain(message + _given(error))
+            complain((message + _given(error))[:1000])
         return 2
     if isinstance(error, OSError):
         complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        return 1
+    if isinstance(error, MemoryError):
+        complain("not enough memory; shorten `duration`, or ask for fewer sessions or processes")
         return 1
     complain(f"{type(error).__name__}: {error} (this is a bug in simlib; --debug before the command shows where)")
     return 1
@@ -79,4 +82,4 @@ def _given(error: TyperException) -> str:
     """The value of the option that typer refused; its own message leaves that out."""
     options = getattr(getattr(error, "param", None), "opts", [])
     values = [value for option, value in pairwise(sys.argv) if option in options]
-    return f" (got {values[-1]!r})" if values else ""
+    return f" (got {shown(values[-1])})" if values else ""

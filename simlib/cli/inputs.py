@@ -1,6 +1,7 @@
 """What commands are given, loaded and checked before anything heavy is imported: a wrong name is refused at once."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,17 +9,26 @@ if TYPE_CHECKING:
     from simlib.workload.workload import Workload
 
 
-def load_inputs(workload: str, case: str, overrides: Sequence[str], strategies: Sequence[str]) -> "tuple[Workload, Case]":
-    """The workload with its overrides, and the case named, else the workload's own.
+def load_inputs(
+    workload: str, case: str, overrides: Sequence[str], strategies: Sequence[str], out: Path | None = None
+) -> "tuple[Workload, Case]":
+    """The workload with its overrides, and the case named, else the workload's own; `out` is what will be written.
 
     Raises:
-        InputError: one of them cannot be loaded, or the case has no strategy of such a name.
+        InputError: one of them cannot be loaded, they do not fit each other, the case has no strategy of such a name, or `out`
+            cannot be written.
     """
     from simlib.case.case import load_case
+    from simlib.common.files import check_output
+    from simlib.common.shipped import find
     from simlib.workload.workload import load_workload
 
     model = load_workload(workload, overrides)
     compiled = load_case(case or model.case)
+    path = find("workloads", workload)
+    model.check_case(compiled, str(path))
+    if out:
+        check_output(out, path, find("cases", case or model.case))
     for name in strategies:
         compiled.strategy(name)
     return model, compiled

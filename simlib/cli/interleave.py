@@ -5,23 +5,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simlib.cli.options import CaseName, Json, Strategies
-from simlib.cli.output import complain, print_json, print_table
+from simlib.cli.options import CaseName, Json, Strategies, number
+from simlib.cli.output import complain, print_json, print_table, print_text
+from simlib.common import bounds
 from simlib.common.errors import InputError, allowed
-from simlib.common.shipped import CASE
+from simlib.common.shipped import CASE, REPORTS, find
 
 if TYPE_CHECKING:
     from simlib.search.counterexample import Counterexample
     from simlib.search.prove import Proofs
 
 FORMS = ["text", "json", "mermaid", "vitest", "figure", "report"]
+FOLDERS = ["vitest", "figure"]
+"""Forms of which each counterexample is a file of its own."""
 
 
 Scopes = Annotated[list[str], typer.Option("--scope", metavar="NAME", help="Only this one; may be given more than once.")]
-StaleReads = Annotated[int, typer.Option(metavar="K", help="How many commits old an entry from a cache may be.", min=0)]
+StaleReads = Annotated[int, number(bounds.STALE_READS, "How many commits old an entry from a cache may be.")]
 Form = Annotated[str, typer.Option("--as", metavar="FORM", help=f"Show the shortest schedules: {', '.join(FORMS)}.")]
 RequireSafe = Annotated[list[str], typer.Option(metavar="NAME", help="Exit with 1 if this strategy can clobber.")]
-Place = Annotated[Path | None, typer.Option(help="Folder for figures, or file for the report; else reports/.")]
+Place = Annotated[Path | None, typer.Option(help="File to write, or folder for figures and tests.")]
 
 
 def interleave(
@@ -36,7 +39,7 @@ def interleave(
 ) -> None:
     """Search every interleaving of small scopes: prove that a strategy cannot clobber, or show how it does."""
     from simlib.case.case import load_case
-    from simlib.common.shipped import REPORTS
+    from simlib.common.files import check_output
     from simlib.report.notebook import find_notebook, make_report
     from simlib.search.prove import prove
     from simlib.search.prove import require_safe as check_safe
@@ -46,16 +49,18 @@ def interleave(
     if form and as_json:
         raise InputError(f"--as {form}: not together with --json; `--as json` gives the schedules, --json what is reachable")
     compiled = load_case(case)
+    page = out or REPORTS / "interleavings.html"
+    if out or form in ("figure", "report"):
+        check_output(page / "figure.svg" if form in FOLDERS else page, find("cases", case))
     proofs = prove(compiled, strategies, scopes, stale_reads)
     if form == "report":
-        page = out or REPORTS / "interleavings.html"
         parameters = {"case": case, "strategies": strategies, "scopes": scopes, "stale_reads": stale_reads}
         make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
         print(page)
     elif form:
         _show(proofs, form, out)
-    elif as_json:
-        print_json(proofs.to_json())
+    elif as_json or out:
+        print_json(proofs.to_json(), out)
     else:
         _tables(proofs)
     check_safe(proofs, require_safe)
@@ -91,7 +96,7 @@ def _show(proofs: "Proofs", form: str, out: Path | None) -> None:
         if len(chosen) > 1:  # each is a module of its own
             complain(f"{len(chosen) - 1} more; --out FOLDER writes a file for each")
     else:
-        print("\n".join(show(proofs.case, one, form) for one in chosen) or "Nothing is reachable.")
+        print_text("\n".join(show(proofs.case, one, form) for one in chosen) or "Nothing is reachable.", out)
 
 
 def _name(one: "Counterexample", ending: str) -> str:
@@ -102,7 +107,6 @@ def _name(one: "Counterexample", ending: str) -> str:
 
 def _write(files: dict[str, bytes], folder: Path | None) -> None:
     from simlib.common.files import replacing
-    from simlib.common.shipped import REPORTS
 
     for name, content in files.items():
         path = (folder or REPORTS) / name

@@ -54,9 +54,11 @@ def schema(
     out: Annotated[Path | None, typer.Option(help="Folder to write workload.schema.json and case.schema.json to.")] = None,
 ) -> None:
     """Print the JSON Schema of a workload, or write both schemas for editors."""
+    from simlib.common.files import check_output
     from simlib.workload.schema import schemas, write_schemas
 
     if out:
+        check_output(out / "workload.schema.json")
         for path in write_schemas(out):
             print(path)
     else:

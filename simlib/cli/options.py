@@ -1,9 +1,17 @@
 """The options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from simlib.common import bounds
+
+
+def number(limits: bounds.Bounds, words: str) -> Any:
+    """An option that takes a number within these bounds."""
+    return typer.Option(help=words, min=limits.low, max=limits.high)
+
 
 Workloads = Annotated[list[str], typer.Argument(metavar="WORKLOAD...", help="Names in data/workloads, or paths.")]
 Workload = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A name in data/workloads, or a path.")]
@@ -11,8 +19,8 @@ CaseName = Annotated[
     str, typer.Option("--case", metavar="CASE", help="A name in data/cases, or a path; else the workload's own.")
 ]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the workload.")]
-Seed = Annotated[int, typer.Option(help="Root of all random streams.", min=0)]
-Replicates = Annotated[int | None, typer.Option(help="How many; else as the workload says.", min=1)]
+Seed = Annotated[int, number(bounds.SEED, "Root of all random streams.")]
+Replicates = Annotated[int | None, number(bounds.REPLICATES, "How many; else as the workload says.")]
 Strategies = Annotated[
     list[str], typer.Option("--strategy", metavar="NAME", help="Only this one; may be given more than once.")
 ]

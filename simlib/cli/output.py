@@ -10,9 +10,13 @@ from typing import Any
 
 def print_json(data: Any, out: Path | None = None) -> None:
     """Print `data` as JSON, or write it to `out` and print that path."""
+    print_text(json.dumps(data, indent=2, allow_nan=False), out)
+
+
+def print_text(text: str, out: Path | None = None) -> None:
+    """Print `text`, or write it to `out` and print that path."""
     from simlib.common.files import replacing
 
-    text = json.dumps(data, indent=2, allow_nan=False)
     if out is None:
         print(text)
         return

@@ -7,7 +7,7 @@ import typer
 from simlib.cli.options import CaseName, Json, Out, Strategies
 from simlib.cli.output import print_json, print_table
 from simlib.common.errors import RunError
-from simlib.common.shipped import CASE
+from simlib.common.shipped import CASE, find
 
 
 def replay(
@@ -19,12 +19,15 @@ def replay(
 ) -> None:
     """Replay a recording of a real store: is it reproduced exactly, and what would each strategy have done?"""
     from simlib.case.case import load_case
+    from simlib.common.files import check_output
     from simlib.estimate.wording import percent
     from simlib.replay.counterfactual import counterfactual
     from simlib.replay.recording import find_recording, read_recording
 
-    compiled = load_case(case)
-    counter = counterfactual(compiled, read_recording(find_recording(recording), compiled), strategies)
+    compiled, path = load_case(case), find_recording(recording)
+    if out:
+        check_output(out, path, find("cases", case))
+    counter = counterfactual(compiled, read_recording(path, compiled), strategies)
     check = counter.check
     if as_json or out:
         print_json(counter.to_json(compiled), out)

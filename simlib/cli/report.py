@@ -45,7 +45,7 @@ def report(
             "engine": engine,
         }
         try:
-            _, compiled = load_inputs(workload, case, overrides, strategies)
+            _, compiled = load_inputs(workload, case, overrides, strategies, page)
             with announcing():
                 _make(parameters, compiled, page, f"simlib: fix impact, {name}", choose=recording is None)
         except SimlibError as error:

@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-import typer
-
 from simlib.cli.compiling import announcing
 from simlib.cli.inputs import load_inputs
-from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload
+from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload, number
 from simlib.cli.output import print_json, print_table, progress_bar
+from simlib.common import bounds
 
 
 def run(
@@ -18,12 +17,12 @@ def run(
     replicates: Replicates = None,
     strategies: Strategies = [],  # noqa: B006
     engine: Engine = "compiled",
-    jobs: Annotated[int | None, typer.Option(help="Processes; else as many as are worth their start.", min=1)] = None,
+    jobs: Annotated[int | None, number(bounds.JOBS, "Processes; else as many as are worth their start.")] = None,
     as_json: Json = False,
     out: Out = None,
 ) -> None:
     """Simulate a workload and estimate every strategy's clobber rate."""
-    model, compiled = load_inputs(workload, case, overrides, strategies)
+    model, compiled = load_inputs(workload, case, overrides, strategies, out)
     from simlib.estimate.experiment import run as run_experiment
     from simlib.estimate.wording import milliseconds, overload_note, rate_text
 
@@ -34,7 +33,7 @@ def run(
     if as_json or out:
         print_json(result.to_json(), out)
         return
-    if note := overload_note(result):
+    for note in filter(None, (overload_note(result), model.warning())):
         print(note)
     rows = []
     for name in result.strategies:

@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
-from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload
+from simlib.cli.inputs import load_inputs
+from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload, number
 from simlib.cli.output import print_json, print_table, progress_bar
+from simlib.common import bounds
 
 
 def testbed(
     workload: Workload,
     store: Annotated[str, typer.Option(help="file (JSON, lock file, cache, rename; the default) or sqlite (WAL).")] = "",
     strategy: Annotated[str, typer.Option(metavar="NAME", help="What really writes; else the baseline.")] = "",
-    seconds: Annotated[float, typer.Option(help="Of arrivals.")] = 10.0,
+    seconds: Annotated[float, number(bounds.TESTBED_SECONDS, "Of arrivals.")] = 10.0,
     seed: Seed = 1,
-    entry_bytes: Annotated[int, typer.Option(help="How much each entry holds besides its fields.", min=0)] = 0,
+    entry_bytes: Annotated[int, number(bounds.ENTRY_BYTES, "How much each entry holds besides its fields.")] = 0,
     case: CaseName = "",
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     out: Annotated[
@@ -32,17 +34,16 @@ def testbed(
     as_json: Json = False,
 ) -> None:
     """Run the workload on a real store with real processes, and check that replay gives what it holds in the end."""
-    from simlib.case.case import load_case
+    model, compiled = load_inputs(
+        workload, case, overrides, [strategy] if strategy else [], grid / "summary.csv" if grid else out
+    )
     from simlib.common.errors import InputError
     from simlib.estimate.wording import milliseconds
     from simlib.model.history import write_parquet
     from simlib.testbed.export import write_recording
     from simlib.testbed.grid import run_grid, standard_grid, summary
     from simlib.testbed.run import run_testbed
-    from simlib.workload.workload import load_workload
 
-    model = load_workload(workload, overrides)
-    compiled = load_case(case or model.case)
     if out and not out.name.endswith((".parquet", ".jsonl.gz")):
         raise InputError(f"{out}: what form is that? allowed: NAME.parquet, NAME.jsonl.gz")
     if grid:

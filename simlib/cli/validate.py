@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from simlib.cli.compiling import try_engine
-from simlib.cli.options import CaseName, Json, Seed
+from simlib.cli.options import CaseName, Json, Seed, number
 from simlib.cli.output import print_json, print_table
-from simlib.common.shipped import CASE
+from simlib.common import bounds
+from simlib.common.shipped import CASE, REPORTS, find
 
 Sources = Annotated[
     list[str],
@@ -21,26 +22,34 @@ Sources = Annotated[
 def validate(
     sources: Sources = [],  # noqa: B006 - typer copies it
     case: CaseName = CASE,
-    replicates: Annotated[int, typer.Option(help="Of the model, for each prediction.", min=2)] = 39,
+    replicates: Annotated[int, number(bounds.PREDICTIONS, "Of the model, for each prediction.")] = 39,
     seed: Seed = 1,
     report: Annotated[bool, typer.Option("--report", help="Write the validation report instead.")] = False,
     testbed: Annotated[list[str], typer.Option(metavar="PARQUET", help="Testbed histories for the report.")] = [],  # noqa: B006
-    out: Annotated[Path | None, typer.Option(help="Where to write the report; else reports/validation.html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the JSON, or the report; else reports/validation.html.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict each source from a part of itself, and compare with what was observed there; none named: all shipped ones."""
-    if report:
-        _validation_report(sources, case, replicates, seed, testbed, out)
-        return
+    from simlib.calibrate.source import find_source
     from simlib.case.case import load_case
+    from simlib.common.files import check_output
+
+    if report or out:
+        page = out or REPORTS / "validation.html"
+        check_output(page, *(find_source(name) for name in (*sources, *testbed)), find("cases", case))
+        if report:
+            _validation_report(sources, case, replicates, seed, testbed, page)
+            return
     from simlib.estimate.wording import percent
     from simlib.report.validation import shipped_sources
     from simlib.validate.scores import validation_json
     from simlib.validate.validate import validate as validate_sources
 
     validation = validate_sources(sources or shipped_sources(), load_case(case), replicates, seed)
-    if as_json:
-        print_json(validation_json(validation))
+    if as_json or out:
+        print_json(validation_json(validation), out)
         return
     print_table(
         [
@@ -67,11 +76,9 @@ def validate(
     print(f"{percent(validation.coverage)} of {len(validation.figures)} figures inside their 95 % prediction interval")
 
 
-def _validation_report(sources: list[str], case: str, replicates: int, seed: int, testbed: list[str], out: Path | None) -> None:
-    from simlib.common.shipped import REPORTS
+def _validation_report(sources: list[str], case: str, replicates: int, seed: int, testbed: list[str], page: Path) -> None:
     from simlib.report.notebook import find_notebook, make_report
 
-    page = out or REPORTS / "validation.html"
     parameters = {"sources": sources, "testbed": testbed, "case": case, "replicates": replicates, "seed": seed}
     try_engine()
     make_report(find_notebook("validation"), parameters, page, "simlib: validation", progress=sys.stderr.isatty())

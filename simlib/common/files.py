@@ -1,6 +1,5 @@
 """Reading and writing files, with errors that a person can act on."""
 
-import difflib
 import hashlib
 import os
 import re
@@ -14,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from simlib.common.errors import InputError, allowed
+from simlib.common.errors import InputError, choose, shown
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -22,6 +21,10 @@ LARGEST_YAML = 1_000_000
 """Bytes; a calibrated workload has some 50,000. Parsing takes about four seconds a million."""
 MOST_MERGED = 10_000
 """Keys of one mapping after its `<<` keys are merged in: aliases of aliases grow tenfold a line."""
+LONGEST_FILE_NAME = 255
+"""Bytes; what common file systems take."""
+LONGEST_KEY = 1_000
+"""Characters; a name has a few, and a key may list the names of many fields."""
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
 
@@ -34,25 +37,40 @@ class Strict(BaseModel):
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
         known = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in data if isinstance(data, Mapping) else ():
-            if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"did you mean '{close[0]}'? " if close else ""
-                message = f"unknown key '{key}'; {hint}{allowed(known)}"
-                raise PydanticCustomError("unknown_key", "{message}", {"message": message})
+        unknown = [key for key in data if key not in known] if isinstance(data, Mapping) else []
+        if unknown:
+            more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
+            message = f"unknown key {shown(str(unknown[0]))}{more}; {choose(unknown[0], known)}"
+            raise PydanticCustomError("unknown_key", "{message}", {"message": message})
         return data
 
 
 class _Loader(yaml.SafeLoader):
     """YAML without code, and without silently dropping a key that stands twice."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            made = super().construct_object(node, deep)
+            if isinstance(made, str):
+                made.encode()  # fails for half of a surrogate pair, which is no text
+        except (ValueError, TypeError, AttributeError):  # an explicit tag on something else, as in `!!int many`
+            problem = f"{shown(node.value)} is not what its tag says, too long a number, or no text"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+        return made
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
-        for key, _ in node.value:
+        for key, value in node.value:
+            if node.flow_style and isinstance(value, yaml.ScalarNode) and value.value == "" and value.style is None:
+                raise yaml.MarkedYAMLError(problem=_NO_VALUE, problem_mark=key.start_mark)
             if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
                 continue
+            if len(key.value) > LONGEST_KEY:
+                problem = f"a key of {len(key.value):,} characters; allowed: {LONGEST_KEY:,}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' stands twice", problem_mark=key.start_mark)
+                problem = f"the key {shown(key.value)} stands twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -64,14 +82,29 @@ class _Loader(yaml.SafeLoader):
 
 
 # YAML 1.1 reads `no` as false, `1:40` as 100, `010` as 8 and `2026-01-01` as a date. Nothing here is a truth value or a date,
-# so a bare word is that word, and a number is what it looks like.
+# so a bare word is that word, a number is what it looks like, and there is nothing else for a tag to make of it.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag.endswith((":null", ":merge"))]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.yaml_constructors = {
+    tag: make
+    for tag, make in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.endswith((":null", ":int", ":float", ":str", ":seq", ":map"))
+}
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
 _NUMBER = re.compile(r"[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|\.inf)$|\.nan$")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+
+
+_NO_VALUE = "a key without a value inside {...}; a comma ends a value there, so quote the text that has one"
+_ADVICE = (
+    (r"\t", "indent with blanks, not with a tab"),
+    (r"\?\?", "quote a rule with `??` inside {...}"),
+    (r"(^|[{,\s])\*\s*:", "quote the key '*'"),
+    (r":\s*\*\s*($|[,}])|:\s*[@`%]|:\s[^\"'#]*:\s", "quote the text"),
+)
+"""What a line that is no YAML looks like, and what helps; the first that fits."""
 
 
 def parse_yaml(text: str) -> Any:
@@ -82,8 +115,6 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
-    except (ValueError, TypeError, AttributeError) as error:  # an explicit tag on something else, as in `!!int many`
-        raise yaml.YAMLError(f"a tag on what is no such thing: {error}") from None
     except RecursionError:
         raise yaml.YAMLError("brackets or blocks nested too deeply; allowed: some hundred levels") from None
 
@@ -92,22 +123,43 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        InputError: the file cannot be read, is not YAML, or is not a mapping at its top.
+        InputError: the file cannot be read, is not YAML, or is not a mapping at its top; shows the line.
     """
+    text = ""
     try:
         if (size := path.stat().st_size) > LARGEST_YAML:
             raise InputError(f"{path}: {size:,} bytes; allowed: {LARGEST_YAML:,}")
-        data = parse_yaml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = parse_yaml(text)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise InputError(f"{path}: {line}not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: {_placed(error, text)}") from None
+    if data is None:
+        raise InputError(f"{path}: is empty; expected a mapping of keys at the top")
     if not isinstance(data, dict):
-        raise InputError(f"{path}: expected a mapping of keys at the top, found {type(data).__name__}")
+        raise InputError(f"{path}: expected a mapping of keys at the top, found {_KINDS.get(type(data)) or shown(data)}")
     return data
+
+
+_KINDS: dict[type, str] = {list: "a list", dict: "a mapping"}
+
+
+def yaml_fault(error: yaml.YAMLError) -> str:
+    """What is wrong with YAML, in one line."""
+    return " ".join(str(getattr(error, "problem", None) or error).split())[:200]
+
+
+def _placed(error: yaml.YAMLError, text: str) -> str:
+    """What is wrong, with the number of the line, what helps, and the line itself."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"not valid YAML: {yaml_fault(error)}"
+    line = next(iter(text.splitlines()[mark.line : mark.line + 1]), "")
+    known = yaml_fault(error) == _NO_VALUE
+    helps = [f" ({advice})" for pattern, advice in _ADVICE if not known and re.search(pattern, line[:500])]
+    place = f": {shown(line.strip())}" if line.strip() else ""
+    return f"line {mark.line + 1}: not valid YAML: {yaml_fault(error)}{''.join(helps[:1])}{place}"
 
 
 def validated(model: type[M], data: Mapping[str, Any], source: str) -> M:
@@ -119,16 +171,71 @@ def validated(model: type[M], data: Mapping[str, Any], source: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InputError(_one_line(error.errors(include_url=False), source)) from None
+        raise InputError(_one_line(error.errors(include_url=False), data, source)) from None
 
 
-def _one_line(errors: list[ErrorDetails], source: str) -> str:
-    first = errors[0]
-    place = ".".join(str(part) for part in first["loc"])
+def _one_line(errors: list[ErrorDetails], data: Mapping[str, Any], source: str) -> str:
+    # A key that nobody knows is often why another one is missing.
+    first = min(errors, key=lambda error: {"unknown_key": 0, "missing": 2}.get(error["type"], 1))
+    place = ".".join(shown(part).strip("'") for part in _as_written(first, data))
     value = first["input"]
-    got = f" (got {value!r})" if isinstance(value, str | int | float | None) and first["type"] != "missing" else ""
-    more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
-    return f"{source}: {place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}{got}{more}"
+    got = (
+        ""
+        if first["type"] in ("missing", "unknown_key", "value_error")
+        else f" (got {_KINDS.get(type(value)) or shown(value)})"
+    )
+    says = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    more = f"; and {len(errors) - 1:,} more" if len(errors) > 1 else ""
+    return f"{source}: {place + ': ' if place else ''}{says}{got}{more}"
+
+
+_PLAIN = {
+    "missing": "is missing",
+    "model_type": "expected a mapping of keys",
+    "dict_type": "expected a mapping of keys",
+    "list_type": "expected a list",
+    "string_type": "expected a text",
+}
+"""What pydantic says in words of Python."""
+
+
+def _as_written(error: ErrorDetails, data: Any) -> Iterator[str]:
+    """The keys down to the place of an error, as they stand in `data`: without the names of a model's alternatives."""
+    for key in error["loc"]:
+        if (isinstance(data, Mapping) and key in data) or (isinstance(data, list) and isinstance(key, int)):
+            data = data[key]  # type: ignore[index]
+            yield str(key)
+    if error["type"] == "missing":
+        yield str(error["loc"][-1])
+
+
+def check_output(path: Path, *inputs: Path) -> None:
+    """Refuse a place where nothing can be written, before the work whose result would be lost; makes nothing.
+
+    Args:
+        path: the file that is going to be written, in a folder that there is, or that can be made.
+        inputs: files that are read, and never overwritten.
+
+    Raises:
+        InputError: `path` is a folder, is one of the inputs, also through a link, or cannot be written.
+    """
+    try:
+        long = [part for part in path.parts if len(os.fsencode(part)) > LONGEST_FILE_NAME]
+        if long or "\0" in str(path):
+            raise InputError(f"{shown(str(path))}: is no name of a file; allowed: {LONGEST_FILE_NAME} bytes, and no NUL")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file")
+        for source in inputs:
+            if path.exists() and source.exists() and path.samefile(source):
+                raise InputError(f"{path}: is the input {source}, which is not overwritten; give another name")
+        target = path.resolve() if path.is_symlink() else path
+        there = next(folder for folder in target.absolute().parents if folder.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise InputError(f"{path}: cannot be written: {there} is no folder that can be written to")
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"{shown(str(path), 300)[1:-1]}: cannot be written: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 @contextmanager
@@ -138,17 +245,16 @@ def replacing(path: Path) -> Iterator[Path]:
     A new file has the mode that the umask gives it; one that is replaced keeps its own. A link is written through.
 
     Raises:
-        InputError: `path` is a folder.
+        InputError: `path` is a folder, or cannot be written.
         OSError: names `path`, not the temporary one.
     """
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give the name of a file")
-    if path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
+    if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe: nothing to replace
         yield path
         return
+    check_output(path)
     target = path.resolve() if path.is_symlink() else path
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(6)}{target.suffix}")
+    temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(6)}{target.suffix[:20]}")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:

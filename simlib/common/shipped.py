@@ -5,8 +5,9 @@ In a checkout these folders stand at the top level, where people look for them. 
 """
 
 from pathlib import Path
+from typing import Any
 
-from simlib.common.errors import InputError, allowed
+from simlib.common.errors import InputError, choose, shown
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _INSTALLED = _PACKAGE / "data"
@@ -33,15 +34,34 @@ def find(kind: str, name: str) -> Path:
     Raises:
         InputError: there is no such file.
     """
-    shipped = DATA / kind / f"{name}.yaml"
-    if "/" not in name and shipped.is_file():
-        return shipped
-    path = Path(name)
-    if path.is_file():
-        return path
+    shipped = [] if "/" in name else [DATA / kind / f"{name}.yaml"]
+    for path in (*shipped, Path(name)):
+        if _is_file(path):
+            return path
     raise InputError(
-        f"{name}: no such file, and no shipped one of that name in data/{kind}; {allowed(shipped_names(kind))}, or a path"
+        f"{shown(name, 300)[1:-1]}: no such file, and no shipped one of that name in data/{kind}; "
+        f"{choose(name, shipped_names(kind))}, or a path"
     )
+
+
+def find_beside(path: Path, kind: str, name: Any) -> Any:
+    """What the file `path` names: a file in its own folder, so that a pair of files works from anywhere, else `name` itself.
+
+    Args:
+        path: the file in which the name stands.
+        kind: `cases` or `workloads`.
+        name: without an ending, or a path from the folder of `path`; anything else comes back as it is.
+    """
+    if not isinstance(name, str) or not name:
+        return name
+    return next((str(file) for file in (path.parent / name, path.parent / f"{name}.yaml") if _is_file(file)), name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name with a NUL in it, or one that is too long
+        return False
 
 
 def shipped_names(kind: str) -> list[str]:

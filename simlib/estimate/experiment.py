@@ -13,18 +13,20 @@ from functools import partial
 import numpy as np
 
 from simlib.case.case import Case
+from simlib.common import bounds
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.common.workers import spread
 from simlib.estimate.conditional_monte_carlo import conditional_rates
 from simlib.estimate.intervals import Rate
 from simlib.estimate.result import Result
+from simlib.estimate.size import check_size, expected_size, fitting_jobs
 from simlib.estimate.totals import Totals, fold, total
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
 from simlib.replay.counts import cost, tally
 from simlib.replay.replay import Outcomes, replay_strategy
 from simlib.workload.traffic import draw
-from simlib.workload.workload import MOST_REPLICATES, Workload
+from simlib.workload.workload import Workload
 
 ENGINES = {"compiled": compiled_model.simulate, "simpy": simpy_model.simulate}
 """Two implementations of one model; their histories are equal, bit for bit. SimPy's is the specification."""
@@ -102,7 +104,8 @@ def run(
         progress: called after each replicate.
 
     Raises:
-        InputError: an unknown strategy or engine, a workload that does not fit the case, or a number out of range.
+        InputError: an unknown strategy or engine, a workload that does not fit the case, a number out of range, or
+            a run that cannot fit this machine.
         RunError: the two engines disagree.
 
     Examples:
@@ -116,19 +119,21 @@ def run(
     """
     names = tuple(dict.fromkeys(strategies)) or tuple(case.strategies)
     count = workload.replicates if replicates is None else replicates
-    for label, value, least in (("seed", seed, 0), ("replicates", count, 1), ("jobs", 1 if jobs is None else jobs, 1)):
-        if value < least:
-            raise InputError(f"{label}: {value} is too small; allowed: {least} or more")
-    if count > MOST_REPLICATES:
-        raise InputError(f"replicates: {count} is too many; allowed: 1 to {MOST_REPLICATES:,}")
+    bounds.SEED.check("seed", seed)
+    bounds.REPLICATES.check("replicates", count)
+    if jobs is not None:
+        bounds.JOBS.check("jobs", jobs)
     for name in names:
         case.strategy(name)
     if engine not in ENGINES:
         raise InputError(f"engine '{engine}' is not known; {allowed(list(ENGINES))}")
     workload.check_case(case, workload.workload)
+    size = expected_size(workload, case, names, count, engine)
+    jobs = jobs or fitting_jobs(size, _worthwhile_jobs(workload, count, engine))
+    check_size(size, min(jobs, count), workload.workload)
     checked = check_engines(workload, case, names, seed) if engine == "compiled" else 0
     task = partial(run_replicate, workload, case, names, seed, engine)
-    with closing(_parts(task, count, jobs or _worthwhile_jobs(workload, count, engine))) as parts:
+    with closing(_parts(task, count, jobs)) as parts:
         totals = fold(parts, count, progress)
     result = Result(
         workload=workload,
@@ -173,7 +178,7 @@ def _block(task: Callable[[int], Totals], replicates: range) -> Totals:
 
 
 def _worthwhile_jobs(workload: Workload, replicates: int, engine: str) -> int:
-    expected = sum(flow.rate * len(flow.steps) for flow in workload.traffic.values()) * workload.duration * replicates
+    expected = workload.expected_transactions() * replicates
     return (os.cpu_count() or 1) if expected > WORTH_A_POOL[engine] else 1
 
 

@@ -200,6 +200,7 @@ class Result:
         frame = pd.DataFrame([self._row(name) for name in self.strategies])
         frame.attrs = {
             "workload": self.workload.workload,
+            **({"times_from": self.workload.times_from} if self.workload.times_from else {}),
             "case": self.case.name,
             "seed": self.seed,
             "replicates": self.replicates,
@@ -237,6 +238,7 @@ class Result:
         rows: dict[str, Any] = {row["strategy"]: row for row in self.to_frame().to_dict("records")}
         return {
             "workload": self.workload.workload,
+            **({"times_from": self.workload.times_from} if self.workload.times_from else {}),
             "case": self.case.name,
             "engine": self.engine,
             "engines_agree_on": self.checked,

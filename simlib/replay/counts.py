@@ -19,7 +19,7 @@ EDGES = np.concatenate([[0.0], np.geomspace(1e-6, 1e6, 721)])
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of one strategy on one history. A unit of work is a flow with a committed transaction at a site of role `unit`.
+    """Counts of one strategy on one history. A unit of work is a flow with a committed transaction at a site of `Case.in_unit`.
 
     Attributes:
         units, clobbered_units: units of work, and those in which any write clobbers at least one field.
@@ -77,7 +77,7 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
 
 def unit_rows(case: Case, history: History) -> Bools:
     """(transactions,) the committed transactions that are part of a unit of work."""
-    return ~case.is_write[history.site] & history.ok
+    return case.in_unit[history.site] & history.ok
 
 
 def _flows(history: History, culprits: Ints, of_unit: Bools) -> int:

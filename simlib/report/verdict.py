@@ -35,6 +35,10 @@ def why(result: Result) -> Html:
 
 
 def _lead(result: Result) -> str:
+    return " ".join(filter(None, [result.workload.warning(), _seen(result)]))
+
+
+def _seen(result: Result) -> str:
     if len(result.strategies) == 1 or not result.clobber_rate(result.baseline).exposures.any():
         return ""
     safe = [name for name in result.strategies if result.best_rate(name).estimate == 0]

@@ -29,6 +29,7 @@ from typing import Any
 import pandas as pd
 
 from simlib.case.case import Case, Scope
+from simlib.common import bounds
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.replay.judging import KINDS
 from simlib.search.breadth_first import Found, Search, search
@@ -176,7 +177,7 @@ def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = ()
         stale_reads: how many commits old an entry from the cache may be; at least 0.
 
     Raises:
-        InputError: a name is not known, `stale_reads` is negative, or the case defines no scopes.
+        InputError: a name is not known, `stale_reads` is out of bounds, or the case defines no scopes.
         RunError: a scope is too large.
 
     Examples:
@@ -187,8 +188,7 @@ def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = ()
         >>> proofs.verdict("after-19328", "reverted")
         'lastChannel reverted at handler in 3 steps (scope handler+patch)'
     """
-    if stale_reads < 0:
-        raise InputError(f"stale reads {stale_reads}; allowed: 0 or more commits")
+    bounds.STALE_READS.check("stale reads", stale_reads)
     chosen = _choose_scopes(case, scopes)
     known: dict[Any, Search] = {}
     proofs = {}

@@ -12,7 +12,7 @@ import pandas as pd
 from simlib.case.case import Case
 from simlib.common.arrays import Floats
 from simlib.common.errors import InputError
-from simlib.common.files import replacing, validated
+from simlib.common.files import file_name, replacing, validated
 from simlib.model.history import write_parquet
 from simlib.replay.replay import replay_strategy
 from simlib.testbed.run import TestbedRun, run_testbed
@@ -39,7 +39,7 @@ class Condition:
     strategy: str
 
     def __str__(self) -> str:
-        """A name for the files of this condition."""
+        """Its name, in few words."""
         return f"{self.store}-load{self.load:g}-sessions{self.sessions}-gateways{self.gateways}-{self.strategy}"
 
     def workload(self, base: Workload) -> Workload:
@@ -109,9 +109,10 @@ def run_grid(
         run = run_testbed(
             condition.workload(workload), case, condition.strategy, condition.store, seconds, seed + number, entry_bytes
         )
-        write_parquet(run.history, folder / f"{condition}.parquet", run.strategy)
+        name = f"{file_name(str(condition))}.parquet"
+        write_parquet(run.history, folder / name, run.strategy)
         given = {"seconds": seconds, "seed": seed + number, "entry_bytes": entry_bytes}
-        rows.append({**asdict(condition), "file": f"{condition}.parquet", **given, **summary(run)})
+        rows.append({**asdict(condition), "file": name, **given, **summary(run)})
         with replacing(folder / "summary.csv") as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False)
         progress()

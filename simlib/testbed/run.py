@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from simlib.case.case import Case, Strategy
+from simlib.common import bounds
 from simlib.common.arrays import Codes, Ints
 from simlib.common.errors import InputError, RunError, allowed
+from simlib.common.files import validated
 from simlib.model.history import History
 from simlib.model.plan import make_history, make_plan, make_rows
 from simlib.replay.replay import replay_strategy
@@ -90,11 +92,13 @@ def run_testbed(
     strategy = case.strategy(strategy_name)
     if store not in STORES:
         raise InputError(f"store '{store}' is not known; {allowed(list(STORES))}")
-    if not 0 < seconds < np.inf:
-        raise InputError(f"seconds: {seconds} is no time to run; allowed: any number above 0")
-    if entry_bytes < 0:
-        raise InputError(f"entry_bytes: {entry_bytes} is negative; allowed: 0 or more")
-    traffic = draw(workload.model_copy(update={"duration": seconds}), case, seed, 0)
+    bounds.SEED.check("seed", seed)
+    bounds.TESTBED_SECONDS.check("seconds", seconds)
+    bounds.ENTRY_BYTES.check("entry_bytes", entry_bytes)
+    bounds.STORE_BYTES.check(f"entry_bytes of {workload.sessions.count:,} sessions", entry_bytes * workload.sessions.count)
+    bounds.TESTBED_PROCESSES.check("store.gateways", workload.store.gateways)
+    timed = validated(Workload, workload.model_dump() | {"duration": seconds}, f"{workload.workload} for {seconds:g} s")
+    traffic = draw(timed, case, seed, 0)
     with _temporary_folder(folder) as place:
         try:
             STORES[store].create(place, _initial(case, traffic, entry_bytes))

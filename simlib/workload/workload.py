@@ -7,19 +7,30 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, Tag, model_validator
 from pydantic import Discriminator as ByKey
 
 from simlib.case.case import Case
 from simlib.case.snapshots import WORDS
-from simlib.common.errors import InputError, allowed
-from simlib.common.files import Strict, load_yaml, parse_yaml, validated
-from simlib.common.shipped import find
+from simlib.common import bounds
+from simlib.common.bounds import Bounds
+from simlib.common.errors import LONGEST_SHOWN, InputError, choose, shown
+from simlib.common.files import Strict, load_yaml, parse_yaml, validated, yaml_fault
+from simlib.common.shipped import find, find_beside
 from simlib.workload.distributions import Constant, Distribution
 
+
+def _between(limits: Bounds) -> Any:
+    """The constraint on a number of a file; where there is no low end but zero, what it means says whether zero is allowed."""
+    return Field(ge=limits.low, le=limits.high)
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
-MOST_TRANSACTIONS, MOST_REPLICATES = 20_000_000, 1_000_000
-"""What one replicate may be expected to make, and how many there may be: more is a slip of the pen."""
+Seconds = Annotated[float, _between(bounds.SECONDS)]
+SomeSeconds = Annotated[float, Field(gt=0, le=bounds.LONGEST)]
+Pause = Annotated[float, _between(bounds.PAUSE)]
+Period = Annotated[float, _between(bounds.PERIOD)]
+Process = Annotated[int, Field(ge=0, lt=bounds.PROCESSES.high)]
 MANY = 1_000_000_000
 """The size of a domain in which two draws practically never agree; `many` in YAML."""
 
@@ -44,9 +55,9 @@ Domain = Annotated[
 class Sessions(Strict):
     """The sessions that share the store, and how traffic spreads over them."""
 
-    count: PositiveInt = Field(description="how many", le=1_000_000)
+    count: Annotated[int, _between(bounds.SESSIONS)] = Field(description="how many")
     popularity: Literal["uniform", "zipf"] = "uniform"
-    exponent: NonNegativeFloat = Field(
+    exponent: Annotated[float, _between(bounds.EXPONENT)] = Field(
         1.0, description="of the Zipf law: the k-th session's share is proportional to k**-exponent"
     )
     initial: list[str] = Field([], description="fields that every session has from the start")
@@ -55,22 +66,20 @@ class Sessions(Strict):
 class Store(Strict):
     """The store file and the processes on it. Times in seconds."""
 
-    gateways: PositiveInt = Field(1, description="processes that share the file, each with its own cache and FIFO queue")
-    cache_ttl: NonNegativeFloat = Field(
-        45.0, description="how long a cached copy may be used; less long if the file's mtime changes"
+    gateways: Annotated[int, _between(bounds.PROCESSES)] = Field(
+        1, description="processes that share the file, each with its own cache and FIFO queue"
     )
-    mtime_tick: NonNegativeFloat = Field(0.004, description="the resolution of the file's mtime; 0 is exact")
-    lock_poll: PositiveFloat = Field(
+    cache_ttl: Seconds = Field(45.0, description="how long a cached copy may be used; less long if the file's mtime changes")
+    mtime_tick: Seconds = Field(0.004, description="the resolution of the file's mtime; 0 is exact")
+    lock_poll: Pause = Field(
         0.05, description="pause before the n-th new try for a lock file that another process holds: n times this"
     )
-    lock_poll_max: PositiveFloat = Field(1.0, description="the longest such pause")
-    lock_timeout: PositiveFloat = Field(
+    lock_poll_max: Pause = Field(1.0, description="the longest such pause")
+    lock_timeout: SomeSeconds = Field(
         10.0,
         description="a transaction that has waited this long for the lock gives up: its write fails, and its caller is told",
     )
-    release: NonNegativeFloat = Field(
-        0.0, description="how long the lock stays taken after a commit, which readers see at once"
-    )
+    release: Seconds = Field(0.0, description="how long the lock stays taken after a commit, which readers see at once")
 
 
 class Poisson(Strict):
@@ -83,8 +92,8 @@ class Bursty(Strict):
     """Poisson arrivals during exponential busy periods, none during idle ones; `rate` is the long-run mean."""
 
     kind: Literal["bursty"]
-    busy: PositiveFloat = Field(description="mean length of a busy period, seconds")
-    idle: PositiveFloat = Field(description="mean length of an idle period, seconds")
+    busy: Period = Field(description="mean length of a busy period, seconds")
+    idle: Period = Field(description="mean length of an idle period, seconds")
 
 
 class Periodic(Strict):
@@ -98,7 +107,7 @@ class Diurnal(Strict):
     """Poisson arrivals whose rate swings by `amplitude` around the mean with the given period."""
 
     kind: Literal["diurnal"]
-    period: PositiveFloat = Field(86400.0, description="seconds")
+    period: Period = Field(86400.0, description="seconds")
     amplitude: Share = 0.8
 
 
@@ -106,7 +115,7 @@ class Recorded(Strict):
     """Arrivals at given times; `rate` is not used."""
 
     kind: Literal["recorded"]
-    times: list[NonNegativeFloat] = Field(description="seconds from the start")
+    times: list[Seconds] = Field(description="seconds from the start")
 
 
 def _short_arrivals(data: Any) -> Any:
@@ -121,20 +130,34 @@ Arrivals = Annotated[
 class Ask(Strict):
     """One shape of request: the keys it names a value for, and those it clears."""
 
-    weight: PositiveFloat = 1.0
+    weight: Annotated[float, _between(bounds.WEIGHT)] = 1.0
     ask: list[str] = []
     clear: list[str] = []
+
+
+def _not_tiny(rate: float) -> float:
+    if 0 < rate < bounds.RAREST:
+        raise ValueError(f"{rate!r} is too small; allowed: 0, or {bounds.RAREST:g} to {bounds.RATE.high:,.0f} a second")
+    return rate
 
 
 class Flow(Strict):
     """A chain of transactions at the named write sites, one after the other, that a request sets off."""
 
-    rate: NonNegativeFloat = Field(description="per second, all sessions together")
-    arrivals: Arrivals = Poisson()
-    gateways: list[NonNegativeInt] = Field([], description="the processes it may arrive at, by number; none named: any")
-    steps: dict[str, list[Ask]] = Field(
-        min_length=1, description="write site -> shapes of its request, in the order they happen"
+    rate: Annotated[float, _between(bounds.RATE), AfterValidator(_not_tiny)] = Field(
+        description="per second, all sessions together"
     )
+    arrivals: Arrivals = Poisson()
+    gateways: list[Process] = Field([], description="the processes it may arrive at, by number; none named: any")
+    steps: dict[str, list[Ask]] = Field(
+        min_length=1,
+        max_length=int(bounds.STEPS.high),
+        description="write site -> shapes of its request, in the order they happen",
+    )
+
+    def expected(self, seconds: float) -> float:
+        """How many arrivals are expected in so many seconds."""
+        return len(self.arrivals.times) if isinstance(self.arrivals, Recorded) else self.rate * seconds
 
 
 class Times(Strict):
@@ -158,23 +181,33 @@ class Times(Strict):
 class Workload(Strict):
     """A validated workload file; the comments in data/workloads/busy-team.yaml explain every key."""
 
-    workload: str
+    workload: str = Field(min_length=1, max_length=int(bounds.NAME.high))
     about: str
     case: str
-    duration: PositiveFloat = Field(description="seconds of arrivals simulated in each replicate")
-    replicates: int = Field(20, ge=1, le=MOST_REPLICATES)
+    duration: SomeSeconds = Field(description="seconds of arrivals simulated in each replicate")
+    replicates: Annotated[int, _between(bounds.REPLICATES)] = 20
     sessions: Sessions
     store: Store = Store()
     values: dict[str, Domain] = Field(description="domain -> its values, or how many there are")
-    traffic: dict[str, Flow] = Field(min_length=1)
+    traffic: dict[str, Flow] = Field(min_length=1, max_length=int(bounds.KINDS.high))
     times: dict[str, Times]
+    times_from: str = Field(
+        "", max_length=200, description="another program's workload that the times were taken from; every output says so"
+    )
+
+    def warning(self) -> str:
+        """What every output says first, if the times are another program's; else nothing."""
+        return (
+            f"The times are those of {self.times_from}, another program: every figure rests on them." if self.times_from else ""
+        )
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Workload":
-        expected = self.duration * sum(flow.rate * len(flow.steps) for flow in self.traffic.values())
-        if expected > MOST_TRANSACTIONS:
+        expected = self.expected_transactions()
+        if expected > bounds.TRANSACTIONS.high:
             raise ValueError(
-                f"duration: with these rates some {expected:.2g} transactions; allowed: {MOST_TRANSACTIONS:,} a replicate"
+                f"duration: {self.duration:g} s with these rates are some {expected:.2g} transactions; "
+                f"allowed: {bounds.TRANSACTIONS.high:,} a replicate"
             )
         used = {site for flow in self.traffic.values() for site in flow.steps}
         for site in sorted(used - set(self.times)):
@@ -186,6 +219,10 @@ class Workload(Strict):
                         f"traffic.{name}.gateways: {gateway} is not there; allowed: 0 to {self.store.gateways - 1}"
                     )
         return self
+
+    def expected_transactions(self) -> float:
+        """How many transactions are expected in one replicate."""
+        return sum(len(flow.steps) * flow.expected(self.duration) for flow in self.traffic.values())
 
     def domain_size(self, domain: str) -> int:
         """How many values the domain has."""
@@ -220,7 +257,7 @@ class Workload(Strict):
 
 def _check(place: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
-        raise InputError(f"{place}: '{name}' is not known; {allowed(known)}")
+        raise InputError(f"{place}: {shown(name)} is not known; {choose(name, known)}")
 
 
 def load_workload(name: str, overrides: Sequence[str] = ()) -> Workload:
@@ -242,17 +279,18 @@ def load_workload(name: str, overrides: Sequence[str] = ()) -> Workload:
     data = load_yaml(path)
     for override in overrides:
         _override(data, override, str(path))
+    data["case"] = find_beside(path, "cases", data.get("case"))
     return validated(Workload, data, str(path))
 
 
 def _override(data: dict[str, Any], override: str, source: str) -> None:
     keys, equals, text = override.partition("=")
     if not equals or not keys:
-        raise InputError(f"--set {override}: write key.key=value, as in traffic.patch.rate=2")
+        raise InputError(f"--set {_short(override)}: write key.key=value, as in traffic.patch.rate=2")
     try:
         value = parse_yaml(text)
-    except yaml.YAMLError:
-        raise InputError(f"--set {override}: '{text}' is not a YAML value") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {_short(override)}: {shown(text)} is not a YAML value: {yaml_fault(error)}") from None
     *parents, last = keys.split(".")
     node: Any = data
     for number, key in enumerate(parents):
@@ -262,7 +300,7 @@ def _override(data: dict[str, Any], override: str, source: str) -> None:
     elif isinstance(node, list):
         node[_position(node, last, override, source)] = value
     else:
-        raise InputError(f"--set {override}: {'.'.join(parents)} in {source} is {node!r}, which has no keys")
+        raise InputError(f"--set {_short(override)}: {'.'.join(parents)} in {source} is {shown(node)}, which has no keys")
 
 
 def _child(node: Any, key: str, place: str, override: str, source: str) -> Any:
@@ -274,10 +312,16 @@ def _child(node: Any, key: str, place: str, override: str, source: str) -> Any:
     if isinstance(node, list):
         return node[_position(node, key, override, source)]
     known = [str(name) for name in node] if isinstance(node, Mapping) else []
-    raise InputError(f"--set {override}: {source} has no {place}; {allowed(known)}")
+    raise InputError(f"--set {_short(override)}: {source} has no {_short(place)}; {choose(key, known)}")
 
 
 def _position(node: list[Any], key: str, override: str, source: str) -> int:
     if not key.isdecimal() or int(key) >= len(node):
-        raise InputError(f"--set {override}: '{key}' is not a position in that list of {source}; allowed: 0 to {len(node) - 1}")
+        raise InputError(
+            f"--set {_short(override)}: {shown(key)} is not a position in that list of {source}; allowed: 0 to {len(node) - 1}"
+        )
     return int(key)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

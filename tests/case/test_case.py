@@ -3,6 +3,7 @@
 from itertools import product
 
 import pytest
+import yaml
 from schedules import CASE, FIELDS, STRATEGIES, patch_of
 
 from simlib.case.case import load_case
@@ -118,7 +119,11 @@ def test_the_sites_and_their_snapshots_are_those_of_the_gateway():
 
 
 WRONG = [
-    ("baseline: after-19328", "baseline: afer-19328", "baseline: 'afer-19328' is not known; allowed: replace, before-19328"),
+    (
+        "baseline: after-19328",
+        "baseline: afer-19328",
+        "baseline: 'afer-19328' is not known; did you mean 'after-19328'? allowed: replace",
+    ),
     (
         "    title: replaces",
         "    titel: replaces",
@@ -132,39 +137,51 @@ WRONG = [
     (
         "channel: stale.channel ?? request.channel",
         "chanel: stale.channel",
-        "replace.handler: 'chanel' is not a field; allowed:",
+        "replace.handler: 'chanel' is not a field; did you mean 'channel'? allowed:",
     ),
     (
         "channel: stale.channel ?? request.channel",
         "channel: {value: stale.channel, when: sometimes}",
-        "replace.sites.handler.rules.channel.when: Input should be 'always', 'defined' or 'requested' (got 'sometimes')",
+        "strategies.replace.sites.handler.channel.when: Input should be 'always', 'defined' or 'requested' (got 'sometimes')",
     ),
     (
         "channel: stale.channel ?? request.channel",
         "channel: {valeu: stale.channel}",
-        "replace.sites.handler.rules.channel: unknown key 'valeu'; did you mean 'value'?",
+        "strategies.replace.sites.handler.channel: unknown key 'valeu'; did you mean 'value'?",
     ),
-    ("channel: stale.channel ?? request.channel", "channel: 5", "strategies.replace.sites.handler.rules.channel"),
+    (
+        "channel: stale.channel ?? request.channel",
+        "channel: 5",
+        "strategies.replace.sites.handler.channel: expected a mapping of keys (got 5)",
+    ),
     (
         "channel: stale.channel ?? request.channel",
         "channel: stale.channel\n        channel: stale.channel",
         "'channel' stands twice",
     ),
-    ("      patch: reference", "      patch: referense", "sites.patch.word: Input should be 'reference' (got 'referense')"),
+    (
+        "      patch: reference",
+        "      patch: referense",
+        "strategies.replace.sites.patch: Input should be 'reference' (got 'referense')",
+    ),
     ("      patch: reference\n", "\n", "strategies.replace.sites has no rules for patch; say `patch: reference`"),
     (
         "inbound: *inbound_cached",
         "inbond: *inbound_cached",
-        "strategies.replace.sites: 'inbond' is not known; allowed: handler",
+        "strategies.replace.sites: 'inbond' is not known; did you mean 'inbound'? allowed: handler",
     ),
-    ("in_lock: [handler]", "in_lock: [handlr]", "strategies.in-mutator.in_lock: 'handlr' is not known; allowed: handler"),
+    (
+        "in_lock: [handler]",
+        "in_lock: [handlr]",
+        "strategies.in-mutator.in_lock: 'handlr' is not known; did you mean 'handler'?",
+    ),
     (
         "snapshot: run_start",
         "snapshot: run_strt",
-        "sites.run_end.snapshot: 'run_strt' is not known; allowed: own, in_lock, none",
+        "sites.run_end.snapshot: 'run_strt' is not known; did you mean 'run_start'? allowed: own, in_lock, none",
     ),
     ("role: unit", "role: unitt", "sites.handler.role: Input should be 'unit' or 'write' (got 'unitt')"),
-    ("after: handler", "after: handlr", "noticed.wrong_model.after: 'handlr' is not known; allowed: handler"),
+    ("after: handler", "after: handlr", "noticed.wrong_model.after: 'handlr' is not known; did you mean 'handler'?"),
     ("fields: [modelOverride]", "fields: [model]", "noticed.wrong_model.fields: 'model' is not known; allowed: lastChannel"),
     ("  to: {domain: peer}", "  label: {domain: peer}", "request.label is a field already"),
     ("    to: entry.lastTo ?? request.to", "    to: entry.lastToo", "effective.values.to: 'entry.lastToo' names 'lastToo'"),
@@ -181,7 +198,7 @@ WRONG = [
     (
         "patch: {flow: patch, site: patch}",
         "patch: {flow: ptch, site: patch}",
-        "recordings.kinds.patch.flow: 'ptch' is not known; allowed: turn, spawn, handler",
+        "recordings.kinds.patch.flow: 'ptch' is not known; did you mean 'patch'? allowed: turn, spawn, handler",
     ),
     (
         "agent: {flow: turn, site: handler}",
@@ -191,13 +208,21 @@ WRONG = [
     (
         "outside: {method: sessions.patch, flow: patch, site: patch}",
         "outside: {method: sessions.patch, flow: patch, site: ptch}",
-        "log.outside.site: 'ptch' is not known; allowed: patch",
+        "log.outside.site: 'ptch' is not known; did you mean 'patch'? allowed: patch",
     ),
     ("ended: run_end, failed", "endet: run_end, failed", "log.unit: unknown key 'endet'; did you mean 'ended'?"),
-    ('"2026.6.11": in-mutator', '"2026.6.11": mutator', "races.builds.2026.6.11: 'mutator' is not known; allowed: replace"),
-    ("thinkingLevel: thinking_level_lost", "thinking: thinking_level_lost", "races.lost: 'thinking' is not known; allowed:"),
-    ("ended: run_end, sent", "ended: run_ent, sent", "races.unit.ended: 'run_ent' is not known; allowed: handler, run_start"),
-    ("  run_end: {}", "  run_ends: {}", "reference: 'run_ends' is not known; allowed: handler"),
+    (
+        '"2026.6.11": in-mutator',
+        '"2026.6.11": mutator',
+        "races.builds.2026.6.11: 'mutator' is not known; did you mean 'in-mutator'?",
+    ),
+    (
+        "thinkingLevel: thinking_level_lost",
+        "thinking: thinking_level_lost",
+        "races.lost: 'thinking' is not known; did you mean 'thinkingLevel'? allowed:",
+    ),
+    ("ended: run_end, sent", "ended: run_ent, sent", "races.unit.ended: 'run_ent' is not known; did you mean 'run_end'?"),
+    ("  run_end: {}", "  run_ends: {}", "reference: 'run_ends' is not known; did you mean 'run_end'? allowed: handler"),
 ]
 
 
@@ -212,6 +237,48 @@ def test_a_case_that_is_wrong_is_refused_with_file_place_and_what_is_allowed(old
 def test_an_unknown_case_or_strategy_is_refused_with_the_known_ones(refused):
     assert "openclaw: no such file" in refused(load_case, "openclaw")
     assert "allowed: openclaw-70575" in refused(load_case, "openclaw")
-    assert (
-        refused(CASE.strategy, "sketch") == f"strategy 'sketch' is not in case openclaw-70575; allowed: {', '.join(STRATEGIES)}"
-    )
+    line = refused(CASE.strategy, "sketch")
+    known = ", ".join(STRATEGIES)
+    assert line == f"strategy 'sketch' is not in case openclaw-70575; did you mean 'sketch-70575'? allowed: {known}"
+
+
+def mini(fields=1, sites=1, strategies=1, rule="request.*", scope=("f", "f"), flow=("s0",)):
+    """A case of so many fields, sites and strategies, all of whose rules are `rule`."""
+    names = [f"s{number}" for number in range(sites)]
+    return {
+        "case": "mini",
+        "title": "t",
+        "baseline": "x0",
+        "fields": {f"f{number}": {"domain": "d"} for number in range(fields)},
+        "sites": {name: {"role": "unit", "snapshot": "own"} for name in names},
+        "reference": {name: {"*": "request.*"} for name in names},
+        "strategies": {f"x{n}": {"title": "t", "sites": {name: {"*": rule} for name in names}} for n in range(strategies)},
+        "flows": {"f": list(flow)},
+        "scopes": {"f": list(scope)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (mini(fields=501), "fields: Dictionary should have at most 500 items"),
+        (mini(sites=101), "sites: Dictionary should have at most 100 items"),
+        (mini(strategies=101), "strategies: Dictionary should have at most 100 items"),
+        (
+            mini(fields=100, sites=10, strategies=11),
+            "11 of them with 100 fields at 10 sites make 11,000 rules; allowed: 10,000",
+        ),
+        (mini(rule="stale" + " " * 100_000 + ".f0"), "strategies.x0.sites.s0.*: String should have at most 2000 characters"),
+        (mini(scope=["f"] * 13), "scopes.f: 13 flows; allowed: 1 to 12"),
+        (mini(scope=[]), "scopes.f: 0 flows; allowed: 1 to 12"),
+        (mini(flow=["s0"] * 51), "flows.f: 51 steps; allowed: 1 to 50"),
+        (mini(fields=0), "fields: Dictionary should have at least 1 item"),
+        (mini() | {"fields": {"n" * 10_000: {"domain": "d"}}}, "a key of 10,000 characters; allowed: 1,000"),
+    ],
+)
+def test_a_case_of_any_size_is_refused_with_the_bound(case, message, tmp_path, refused):
+    path = tmp_path / "mini.yaml"
+    path.write_text(yaml.safe_dump(case))
+    line = refused(load_case, str(path))
+    assert line.startswith(f"{path}: ")
+    assert message in line

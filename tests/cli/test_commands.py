@@ -115,7 +115,7 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("run", "bussy-team"), r"bussy-team: no such file.*allowed: busy-team"),
         (
             ("run", "quiet", "--strategy", "in-mutater"),
-            r"strategy 'in-mutater' is not in case openclaw-70575; allowed: replace",
+            r"strategy 'in-mutater' is not in case openclaw-70575; did you mean 'in-mutator'? allowed: replace",
         ),
         (
             ("run", "quiet", "--set", "traffic.patch.rat=2"),
@@ -127,8 +127,19 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("run", "quiet", "--replicates", "0"), r"--replicates.*greater than or equal to 1.*'0'"),
         (("run", "quiet", "--case", "nope"), r"nope: no such file"),
         (("run",), r"Missing argument"),
-        (("run", "quiet", "--set", "duration=1e12"), r"duration: with these rates .* allowed: 20,000,000 a replicate"),
-        (("run", "quiet", "--replicates", "1000000000"), r"replicates: 1000000000 is too many; allowed: 1 to 1,000,000"),
+        (("run", "quiet", "--set", "duration=1e12"), r"duration: .*less than or equal to 1000000000 \(got 1000000000000.0\)"),
+        (("run", "quiet", "--set", "duration=1e9"), r"duration: 1e\+09 s with these rates .* allowed: 20,000,000 a replicate"),
+        (("run", "quiet", "--replicates", "1000000000"), r"--replicates.*less than or equal to 1000000 .*'1000000000'"),
+        (("run", "quiet", "--seed", "1" + "0" * 40), r"--seed.*less than or equal to 9223372036854775807"),
+        (("run", "quiet", "--seed", "-1"), r"--seed.*greater than or equal to 0.*'-1'"),
+        (("run", "quiet", "--jobs", "1000000"), r"--jobs.*less than or equal to 256 .*'1000000'"),
+        (("run", "quiet", "--set", "store.gateways=1000000000"), r"store.gateways: .* 1000 \(got 1000000000\)"),
+        (("run", "quiet", "--set", "about=" + "[" * 3000), r"--set about=\[+\.\.\.: .*nested too deeply"),
+        (("testbed", "quiet", "--seconds", "1e12"), r"--seconds.*less than or equal to 86400 .*'1e12'"),
+        (("testbed", "quiet", "--seconds", "nan"), r"--seconds.*'nan'"),
+        (("testbed", "quiet", "--entry-bytes", "3000000000"), r"--entry-bytes.* 10000000 .*'3000000000'"),
+        (("validate", "--replicates", "1000000000"), r"--replicates.*less than or equal to 10000 .*'1000000000'"),
+        (("interleave", "--stale-reads", "1" + "0" * 30), r"--stale-reads.*less than or equal to 16 "),
         (
             ("run", "quiet", "--replicates", "1", "--set", "duration=1", "--out", str(ROOT)),
             r": is a folder; give the name of a file",
@@ -190,13 +201,60 @@ def test_a_failing_workload_does_not_stop_the_others(tmp_path):
     assert "1 of 2 reports failed" in done.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_one_line_and_status_1(tmp_path):
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "quiet", "--replicates", "1000000", "--out", "FILE/a.json"),
+        ("replay", "store-2026.4.22-after-19328", "--out", "FILE/a.json"),
+        ("report", "quiet", "--replicates", "1000000", "--out", "FILE/a.html"),
+        ("interleave", "--out", "FILE/a.json"),
+        ("interleave", "--as", "figure", "--out", "FILE"),
+        ("calibrate", "store-2026.4.22-after-19328", "-o", "FILE/a.yaml"),
+        ("validate", "store-2026.4.22-after-19328", "--out", "FILE/a.json"),
+        ("testbed", "quiet", "--seconds", "10000", "-o", "FILE/a.parquet"),
+        ("testbed", "quiet", "--seconds", "10000", "--grid", "FILE"),
+        ("schema", "--out", "FILE"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(words, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
-    done = simlib("run", "quiet", "--replicates", "2", "--set", "duration=10", "--out", str(blocker / "a.json"))
-    assert done.returncode == 1
+    done = simlib(*(word.replace("FILE", str(blocker)) for word in words), timeout=60)
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "file" in done.stderr
+    assert "is no folder that can be written to" in done.stderr
+
+
+def test_an_input_is_never_overwritten(tmp_path):
+    for name in ("handler-only.yaml", "case.yaml"):
+        source = ROOT / "data" / ("cases/openclaw-70575.yaml" if name == "case.yaml" else f"workloads/{name}")
+        (tmp_path / name).write_bytes(source.read_bytes())
+    workload, case = str(tmp_path / "handler-only.yaml"), str(tmp_path / "case.yaml")
+    for out in (workload, case):
+        before = (tmp_path / out).read_bytes()
+        done = simlib("run", workload, "--case", case, "--out", out)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "which is not overwritten" in done.stderr
+        assert (tmp_path / out).read_bytes() == before
+
+
+def test_json_with_a_file_writes_the_file(tmp_path):
+    out = tmp_path / "proof.json"
+    done = simlib("interleave", "--scope", "handler+patch", "--strategy", "in-mutator", "--json", "--out", str(out))
+    assert (done.returncode, done.stdout) == (0, f"{out}\n")
+    assert "in-mutator" in out.read_text()
+
+
+def test_a_workload_and_its_case_beside_it_work_from_anywhere(tmp_path):
+    (tmp_path / "pair").mkdir()
+    case = (ROOT / "data" / "cases" / "openclaw-70575.yaml").read_text().replace("case: openclaw-70575", "case: mine")
+    workload = (ROOT / "data" / "workloads" / "handler-only.yaml").read_text()
+    (tmp_path / "pair" / "mine.case.yaml").write_text(case)
+    for named in ("mine.case.yaml", "mine.case"):
+        (tmp_path / "pair" / "w.yaml").write_text(workload.replace("case: openclaw-70575", f"case: {named}"))
+        done = simlib("run", "pair/w.yaml", "--replicates", "1", "--set", "duration=1", "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["case"] == "mine"
 
 
 def test_a_full_disk_is_one_line_and_status_1():

@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simlib.common.files import LARGEST_YAML, file_name, load_yaml, replacing
+from simlib.common.files import LARGEST_YAML, Strict, check_output, file_name, load_yaml, replacing, validated
+
+
+class _Small(Strict):
+    k: int
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,24 @@ from simlib.common.files import LARGEST_YAML, file_name, load_yaml, replacing
             "keys",
         ),
         ("#" + "x" * LARGEST_YAML, f"allowed: {LARGEST_YAML:,}"),
+        ("".join(f"k{n}: 1\n" for n in range(9_000)), "unknown key 'k0' and 8,999 more; did you mean"),
         ("a: !!timestamp x", "tag"),
+        ("a: !!binary x", "tag"),
+        ("a: " + "9" * 5000, "too long a number"),
+        ("", "is empty"),
+        ("- a", "found a list"),
+        ("a:\n\tb: 1", "indent with blanks, not with a tab"),
+        (
+            "x: 1\na: {b: stale.b ?? request.b}",
+            "line 2: not valid YAML: expected ',' or '}', but got '?' (quote a rule with `??`",
+        ),
+        ("x: 1\na: {b: stale.b ?? request.b}", "'a: {b: stale.b ?? request.b}'"),
+        (
+            "x: 1\na: {b: one, two}",
+            "line 2: not valid YAML: a key without a value inside {...}; a comma ends a value there, so quote",
+        ),
+        ("x: 1\na: {b: one, two}", "'a: {b: one, two}'"),
+        ("a: {*: request.*}", "quote the key '*'"),
         ("a: !!int many", "tag"),
         ("a: !!python/object:os.system x", "not valid YAML"),
         ("a: 1\nb: 2\na: 3", "line 3: not valid YAML: the key 'a' stands twice"),
@@ -30,9 +51,21 @@ from simlib.common.files import LARGEST_YAML, file_name, load_yaml, replacing
 def test_yaml_that_would_hang_or_crash_is_refused_in_one_line(text, says, tmp_path, refused):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    message = refused(load_yaml, path)
+    message = refused(lambda: validated(_Small, load_yaml(path), str(path)))
     assert str(path) in message
     assert says in message
+
+
+def test_of_several_errors_the_unknown_key_comes_first_and_the_rest_is_counted(refused):
+    class Two(Strict):
+        first: int
+        second: int
+        third: int = 3
+
+    assert refused(validated, Two, {"thrid": 1}, "f.yaml") == (
+        "f.yaml: unknown key 'thrid'; did you mean 'third'? allowed: first, second, third"
+    )
+    assert refused(validated, Two, {}, "f.yaml") == "f.yaml: first: is missing; and 1 more"
 
 
 @given(st.text(max_size=300))
@@ -100,3 +133,19 @@ def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("page.html", "old")]
+
+
+def test_an_output_is_checked_before_the_work_and_an_input_is_never_overwritten(tmp_path, refused):
+    source, link, hard, folder = (tmp_path / name for name in ("in.csv", "link.csv", "hard.csv", "folder"))
+    source.write_text("kept")
+    link.symlink_to(source)
+    hard.hardlink_to(source)
+    folder.mkdir()
+    for same in (source, link, hard, folder / ".." / "in.csv"):
+        assert "is the input" in refused(check_output, same, source)
+    assert "is a folder" in refused(check_output, folder)
+    assert "is no folder" in refused(check_output, source / "page.html")
+    assert "no name of a file" in refused(check_output, tmp_path / ("x" * 256))
+    assert "no name of a file" in refused(check_output, Path("a\0b"))
+    check_output(folder / "new" / "page.html", source)
+    assert list(folder.iterdir()) == []

@@ -11,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schedules import CASE, FIELDS, SITES, commit, give_up, history_of, read
 
+from simlib.case.case import load_case
+from simlib.model.compiled_model import simulate
 from simlib.model.history import History
 from simlib.replay.counts import EDGES, Tally, cost, count_json, quantile, tally, unit_rows
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import Outcomes, replay_strategy
+from simlib.workload.traffic import draw
+from simlib.workload.workload import Workload
 
 FLOW_KINDS = ("turn", "patch", "inbound", "spawn")
 
@@ -196,3 +200,33 @@ def test_a_table_of_clobbers_is_printed_without_its_zeros() -> None:
     found = count_json(CASE, table)
     assert found == {"label": {"erased": 2, "overtaken": 5}, "channel": {"reverted": 1}}
     assert all(type(count) is int for kinds in found.values() for count in kinds.values())
+
+
+@pytest.mark.parametrize("strategy", ["store-all", "store-changed"])
+def test_a_case_whose_sites_all_write_counts_each_write_as_a_unit_against_the_same_case_with_units(strategy, tmp_path):
+    text = """
+case: tabs
+title: t
+baseline: store-all
+fields: {a: {domain: d}, b: {domain: d}}
+sites: {save: {role: ROLE, snapshot: own}}
+reference: {save: {"*": {value: request.*, when: requested}}}
+strategies:
+  store-all: {title: t, sites: {save: {"*": "request.* ?? stale.*"}}}
+  store-changed: {title: t, sites: {save: reference}}
+"""
+    flow = {"rate": 5, "steps": {"save": [{"ask": ["a"]}, {"ask": ["b"]}]}}
+    times = {"save": {"prepare": 0.1, "hold": 0.01}}
+    keys = {"workload": "w", "about": "a", "case": "c", "duration": 60, "sessions": {"count": 2}, "values": {"d": "many"}}
+    workload = Workload.model_validate({**keys, "traffic": {"save": flow}, "times": times})
+    counted = []
+    for role in ("unit", "write"):
+        (tmp_path / f"{role}.yaml").write_text(text.replace("ROLE", role))
+        case = load_case(str(tmp_path / f"{role}.yaml"))
+        history = simulate(workload, case, draw(workload, case, 1, 0), frozenset())
+        outcomes = replay_strategy(case, case.strategy(strategy), history)
+        counted.append(tally(case, outcomes, outcomes))
+    unit, write = counted
+    assert write.units == unit.units == len(history)
+    assert write.clobbered_units == unit.clobbered_units
+    assert (write.clobbered_units > 0) == (strategy == "store-all")

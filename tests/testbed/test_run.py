@@ -160,8 +160,10 @@ def test_a_recording_refuses_what_it_has_no_words_for(tmp_path: Path) -> None:
     [
         ({"store": "redis"}, "store 'redis' is not known; allowed: file, sqlite"),
         ({"strategy_name": "hope"}, "strategy 'hope' is not in case"),
-        ({"seconds": 0}, "seconds: 0 is no time to run; allowed: any number above 0"),
-        ({"entry_bytes": -1}, "entry_bytes: -1 is negative"),
+        ({"seconds": 0}, "seconds: 0 is too small; allowed: 0.01 to 86,400"),
+        ({"entry_bytes": -1}, "entry_bytes: -1 is too small; allowed: 0 to 10,000,000"),
+        ({"entry_bytes": 3 * 10**9}, "entry_bytes: 3000000000 is too large"),
+        ({"seconds": 1e12}, "seconds: 1000000000000.0 is too large"),
         ({"folder": Path(__file__)}, "cannot make a folder there: Not a directory"),
         ({"folder": Path("/nowhere/at/all")}, "/nowhere/at/all: cannot make a folder there: No such file or directory"),
     ],
