@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from simlib.cli.options import CaseName, Json, Out, Strategies
-from simlib.cli.output import print_json, print_table
+from simlib.cli.output import print_json, print_table, say
 from simlib.common.errors import RunError
 from simlib.common.shipped import CASE
 
@@ -45,6 +45,6 @@ def replay(
             f"{check.clobbered_reproduced:,} of {check.clobbered_recorded:,} clobbered fields"
         )
         for mismatch in check.mismatches:
-            print(f"  {mismatch}")
+            say(f"  {mismatch}")
     if not check.exact:
         raise RunError(f"{recording}: replay with {counter.recording.rule} does not reproduce it exactly")

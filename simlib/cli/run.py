@@ -7,7 +7,7 @@ import typer
 from simlib.cli.compiling import announcing
 from simlib.cli.inputs import load_inputs
 from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload
-from simlib.cli.output import print_json, print_table, progress_bar
+from simlib.cli.output import print_json, print_table, progress_bar, say
 
 
 def run(
@@ -48,5 +48,5 @@ def run(
         )
     print_table(rows)
     if result.conditional:
-        print(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
+        say(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
     print(f"{result.transactions:,} transactions in {result.replicates:,} replicates, seed {seed}")

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from importlib.metadata import version
 
 import numpy as np
@@ -25,7 +24,8 @@ from simlib.replay.recording import Recording, find_recording, read_recording
 from simlib.replay.replay import Outcomes
 from simlib.report import charts
 from simlib.report.diagram import sequence
-from simlib.report.html import Figure, Html, bullets, coded, marked, paragraphs, table_html, two_lines
+from simlib.report.figure import Figure
+from simlib.report.html import Html, bullets, coded, marked, paragraphs, safe, table_html, two_lines
 from simlib.report.price_chart import price
 from simlib.report.verdict import verdict, why
 from simlib.search.counterexample import judge
@@ -117,7 +117,7 @@ class Impact:
         """The rate with its interval; beside a zero, what the search says of it."""
         rate = self.result.best_rate(name)
         proof = self._proof(name) if rate.estimate == 0 else ""
-        return Html(two_lines(rate_text(rate)).text + (f"<br>{escape(proof)}" if proof else ""))
+        return Html(two_lines(rate_text(rate)).text + (f"<br>{safe(proof)}" if proof else ""))
 
     def _noticed(self) -> list[Noticed]:
         return [
@@ -287,7 +287,7 @@ class Impact:
         if result.engine != "compiled":
             words += ["--engine", result.engine]
         words += ["--recording", self.recording_name]
-        return marked(shlex.join(words))
+        return safe(shlex.join(words))
 
 
 def study(
@@ -372,7 +372,8 @@ def _rule(rule: object) -> str:
 
 
 def _escaped_yaml(model: Workload) -> str:
-    return escape(yaml.safe_dump(model.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=110))
+    dumped = yaml.safe_dump(model.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=110)
+    return "\n".join(map(safe, dumped.split("\n")))
 
 
 def fitting_recording(case: Case) -> str:

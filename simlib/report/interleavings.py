@@ -8,7 +8,8 @@ import pandas as pd
 from simlib.case.case import load_case
 from simlib.replay.judging import KIND_MEANINGS, KINDS
 from simlib.report.diagram import sequence
-from simlib.report.html import Figure, Html, bullets, paragraphs, table_html
+from simlib.report.figure import Figure
+from simlib.report.html import Html, bullets, paragraphs, table_html
 from simlib.search.counterexample import Counterexample, judge
 from simlib.search.dependencies import VALUES
 from simlib.search.prove import Proofs, prove

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.common.files import replacing
 from simlib.common.shipped import NOTEBOOKS
+from simlib.common.text import visible
 
 CELL_SECONDS = 3600
 LONGEST_PLACE = 70
@@ -150,7 +151,7 @@ def render(executed: Path, page: Path, title: str) -> None:
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call] # nbformat has no types
-    notebook.metadata["title"] = title
+    notebook.metadata["title"] = visible(title)
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown" or cell.get("outputs")]
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # papermill's are random

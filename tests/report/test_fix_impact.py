@@ -8,7 +8,7 @@ from places import ROOT
 
 from simlib.common.errors import InputError
 from simlib.report import fix_impact as impact
-from simlib.report.html import Figure
+from simlib.report.figure import Figure
 from simlib.report.notebook import find_notebook, make_report
 
 HEADINGS = [
@@ -151,7 +151,7 @@ def test_every_section_that_is_a_figure_has_a_finding(study):
     for section in (study.rates(), study.fields(), study.sites(), study.shortest(), study.price(), study.recorded()):
         assert isinstance(section, Figure)
         assert section.caption.endswith(".")
-        assert len(section.table)
+        assert len(section.frame)
 
 
 def test_a_run_without_clobbers_is_a_page_too(tmp_path):
