@@ -81,10 +81,13 @@ def by_field_and_kind(result: Result) -> Figure:
     def drawing(figure: Canvas) -> None:
         panels = figure.subplots(1, max(1, len(shown)), sharey=True, sharex=True, squeeze=False)[0]
         for axes, name in zip(panels, shown, strict=False):
-            _stacked(axes, fields, 1000 * counts[name][rows] / units[name], [KIND_COLOURS[kind] for kind in KINDS], 0.7)
+            _stacked(
+                axes, range(len(fields)), 1000 * counts[name][rows] / units[name], [KIND_COLOURS[kind] for kind in KINDS], 0.7
+            )
             axes.set_title(name)
             axes.xaxis.set_major_locator(MaxNLocator(3))
             axes.tick_params(left=False)
+        panels[0].set_yticks(range(len(fields)), fields)
         panels[0].invert_yaxis()
         figure.supxlabel(f"clobbered fields per 1,000 {result.case.words.units}", fontsize=9)
         _legend(figure, KINDS, [KIND_COLOURS[kind] for kind in KINDS])

@@ -32,7 +32,7 @@ KIND_COLOURS = {
 SITE_COLOURS = ("#3d6f9e", "#e3b23c", "#b44d12", "#6a994e", "#8e6c8a", "#4f5d75")
 FONT = "DejaVu Sans"
 LONGEST_LINE = 160
-LONGEST_NAME = 32
+LONGEST_NAME = 40
 _DRAWN = ("axes.", "figure.", "font.", "legend.", "lines.", "patch.", "path.", "savefig.", "svg.", "text.", "xtick.", "ytick.")
 _STYLE: Any = {
     # Not what a matplotlibrc says, which may be a stranger's: Matplotlib looks for it in the current folder.
@@ -140,13 +140,15 @@ def _make_visible(drawn: Canvas) -> None:
     for text in drawn.findobj(Text):
         assert isinstance(text, Text)
         text.set_text(_drawable(text.get_text(), LONGEST_LINE))
-    for axes in drawn.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            if isinstance(axis.get_major_locator(), FixedLocator):  # its ticks have names
-                axis.set_ticklabels([_drawable(label.get_text(), LONGEST_NAME) for label in axis.get_ticklabels()])
-            elif isinstance(axis.get_major_formatter(), LogFormatterMathtext):  # 10^-2 as a formula
-                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
-                axis.set_minor_formatter(NullFormatter())
+    ticks = {
+        id(axis.major): axis for axes in reversed(drawn.axes) for axis in (axes.xaxis, axes.yaxis)
+    }  # panels can share them
+    for axis in ticks.values():
+        if isinstance(axis.get_major_locator(), FixedLocator):  # its ticks have names
+            axis.set_ticklabels([_drawable(label.get_text(), LONGEST_NAME) for label in axis.get_ticklabels()])
+        elif isinstance(axis.get_major_formatter(), LogFormatterMathtext):  # 10^-2 as a formula
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+            axis.set_minor_formatter(NullFormatter())
 
 
 def _drawable(text: str, longest: int) -> str:

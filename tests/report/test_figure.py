@@ -52,12 +52,20 @@ def test_a_name_is_drawn_as_it_is(name, monkeypatch):
     [
         ("gpt\u202e4", "gpt[U+202E]4"),
         ("\x1b[31m", "[U+001B][31m"),
-        ("x" * 20_000, f"{'x' * 22}…{'x' * 10}"),
+        ("x" * 20_000, f"{'x' * 27}…{'x' * 13}"),
         ("\u4e2d", "[U+4E2D]"),  # which the font does not have
     ],
 )
 def test_what_cannot_be_drawn_is_named_and_what_is_long_is_shortened(name, drawn):
     assert drawn in texts(named(name, "b"))
+
+
+def test_panels_that_share_their_rows_keep_the_names():
+    def drawing(canvas):
+        left, _ = canvas.subplots(1, 2, sharey=True)
+        left.set_yticks([0, 1], ["a\u202e", "b"])
+
+    assert {"a[U+202E]", "b"} <= texts(draw(pd.DataFrame(), {}, (6, 2), drawing, finding="x", alt="x"))
 
 
 def test_a_logarithmic_axis_and_a_minus_read_well_without_formulas():
