@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from simlib.estimate.wording import interval_text
+from simlib.estimate.wording import interval_text, percent
 from simlib.report.html import Html, table_html
 
 Columns = Mapping[str, Callable[[Mapping[str, Any]], str | Html]]
@@ -42,6 +42,10 @@ class Table:
         rows: list[Any] = self.frame.to_dict("records")
         return pd.DataFrame({heading: [form(row) for row in rows] for heading, form in self.columns.items()}, dtype=object)
 
+    def rows(self) -> list[dict[str, str]]:
+        """What is shown, a dictionary a row, for a terminal."""
+        return [{str(heading): str(cell) for heading, cell in row.items()} for row in self.shown.to_dict("records")]
+
     def __repr__(self) -> str:
         return f"<Table: {len(self.frame)} rows of {', '.join(map(str, self.frame.columns))}>"
 
@@ -54,6 +58,6 @@ def whole(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda row: f"{int(row[name]):,}"
 
 
-def share(name: str) -> Callable[[Mapping[str, Any]], str]:
-    """A share with its interval, from the columns NAME, NAME_low and NAME_high."""
-    return lambda row: interval_text(row[name], row[f"{name}_low"], row[f"{name}_high"])
+def share(name: str, form: Callable[[float], str] = percent) -> Callable[[Mapping[str, Any]], str]:
+    """A share, or what `form` makes of it, with its interval: from the columns NAME, NAME_low and NAME_high."""
+    return lambda row: interval_text(row[name], row[f"{name}_low"], row[f"{name}_high"], form)
