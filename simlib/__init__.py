@@ -5,8 +5,8 @@ The names below are the public face; each is imported when it is first used, so 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # not typing's: until `__main__` has seen to it, an import may find a file in the current folder
 if TYPE_CHECKING:
     from simlib.case.case import load_case
     from simlib.common.errors import InputError, RunError, SimlibError
@@ -44,7 +44,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'simlib' has no attribute '{name}'")
     return getattr(import_module(f"simlib.{_HOMES[name]}"), name)

@@ -3,7 +3,13 @@
 import os
 import sys
 
-from simlib.common import interrupts
+from simlib.common import import_path
+
+if __name__ == "__main__" and not sys.flags.safe_path:  # `python -m` has put the current folder first
+    import_path.drop_first()
+os.environ["PYTHONSAFEPATH"] = "1"  # the same for every process that is started from here
+
+from simlib.common import interrupts  # not before, as it imports more
 
 WORDS = {130: "interrupted", 143: "terminated"}
 

@@ -75,7 +75,7 @@ def _tables(proofs: "Proofs") -> None:
         ("Searched:", scope_table(proofs)),
     ]:
         print(title)
-        print_table([dict(zip(map(str, table.columns), map(str, row), strict=True)) for row in table.itertuples(index=False)])
+        print_table(table.rows())
         print()
 
 

@@ -1,11 +1,21 @@
-"""Results on stdout, everything else on stderr."""
+"""Results on stdout, everything else on stderr; one line a thing, whatever it is called."""
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from simlib.common.text import PLAIN_SIGNS, visible
+
+
+def use_plain_signs() -> None:
+    """Where the terminal's encoding has no true minus, or whatever a name holds, other signs are printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=PLAIN_SIGNS)
 
 
 def print_json(data: Any, out: Path | None = None) -> None:
@@ -27,9 +37,12 @@ def print_text(text: str, out: Path | None = None) -> None:
 
 def print_table(rows: "list[dict[str, str]]") -> None:
     """Columns two blanks apart; plain text, so that it can be cut and searched."""
-    header = list(rows[0]) if rows else []
-    lines = [header, *([row[name] for name in header] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    lines = [
+        [visible(cell).encode(encoding, PLAIN_SIGNS).decode(encoding) for cell in line]
+        for line in (list(rows[0]) if rows else [], *(row.values() for row in rows))
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
@@ -48,6 +61,11 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+def say(line: str) -> None:
+    """One line on stdout."""
+    print(visible(line))
+
+
 def complain(message: str) -> None:
     """One line on stderr."""
-    print(f"simlib: {message}", file=sys.stderr)
+    print(f"simlib: {visible(message)}", file=sys.stderr)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from simlib.cli.options import CaseName, Json, Out, Strategies
-from simlib.cli.output import print_json, print_table
+from simlib.cli.output import print_json, print_table, say
 from simlib.common.errors import RunError
 from simlib.common.shipped import CASE, find
 
@@ -23,6 +23,7 @@ def replay(
     from simlib.estimate.wording import percent
     from simlib.replay.counterfactual import counterfactual
     from simlib.replay.recording import find_recording, read_recording
+    from simlib.report.table import Columns, Table
 
     compiled, path = load_case(case), find_recording(recording)
     if out:
@@ -32,22 +33,18 @@ def replay(
     if as_json or out:
         print_json(counter.to_json(compiled), out)
     else:
-        print_table(
-            [
-                {
-                    "strategy": name + (" (recorded)" if name == counter.recording.rule else ""),
-                    "clobbering requests": f"{count:,} of {counter.units:,}",
-                    "clobber rate": percent(count / counter.units) if counter.units else "n/a",
-                    "lost writes": f"{counter.lost[name]:,} of {counter.writes:,}",
-                }
-                for name, count in counter.clobbered.items()
-            ]
-        )
+        columns: Columns = {
+            "strategy": lambda row: row["strategy"] + (" (recorded)" if row["strategy"] == counter.recording.rule else ""),
+            "clobbering requests": lambda row: f"{row['clobbered_units']:,} of {row['units']:,}",
+            "clobber rate": lambda row: percent(row["clobber_rate"]),
+            "lost writes": lambda row: f"{row['lost_writes']:,} of {row['writes']:,}",
+        }
+        print_table(Table(counter.to_frame(), columns).rows())
         print(
             f"reproduced: {check.entries_reproduced:,} of {check.committed:,} committed entries, "
             f"{check.clobbered_reproduced:,} of {check.clobbered_recorded:,} clobbered fields"
         )
         for mismatch in check.mismatches:
-            print(f"  {mismatch}")
+            say(f"  {mismatch}")
     if not check.exact:
         raise RunError(f"{recording}: replay with {counter.recording.rule} does not reproduce it exactly")

@@ -1,12 +1,16 @@
 """`simlib run`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from simlib.cli.compiling import announcing
 from simlib.cli.inputs import load_inputs
 from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload, number
-from simlib.cli.output import print_json, print_table, progress_bar
+from simlib.cli.output import print_json, print_table, progress_bar, say
 from simlib.common import bounds
+
+if TYPE_CHECKING:
+    from simlib.estimate.result import Result
+    from simlib.report.table import Table
 
 
 def run(
@@ -24,7 +28,7 @@ def run(
     """Simulate a workload and estimate every strategy's clobber rate."""
     model, compiled = load_inputs(workload, case, overrides, strategies, out)
     from simlib.estimate.experiment import run as run_experiment
-    from simlib.estimate.wording import milliseconds, overload_note, rate_text
+    from simlib.estimate.wording import overload_note
 
     with announcing(), progress_bar("replicates", replicates or model.replicates) as step:
         result = run_experiment(
@@ -34,20 +38,27 @@ def run(
         print_json(result.to_json(), out)
         return
     for note in filter(None, (overload_note(result), model.warning())):
-        print(note)
-    rows = []
-    for name in result.strategies:
-        difference = result.difference(name)
-        rows.append(
-            {
-                "strategy": name,
-                "clobber rate (95 %)": rate_text(result.best_rate(name)),
-                f"against {result.baseline}": rate_text(difference) if difference else "baseline",
-                "lost writes (95 %)": rate_text(result.lost_write_rate(name)),
-                "wait p99": "- (overloaded)" if name in result.overloaded else milliseconds(result.price(name)["wait_p99"]),
-            }
-        )
-    print_table(rows)
+        say(note)
+    print_table(_table(result).rows())
     if result.conditional:
-        print(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
+        say(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
     print(f"{result.transactions:,} transactions in {result.replicates:,} replicates, seed {seed}")
+
+
+def _table(result: "Result") -> "Table":
+    from operator import itemgetter
+
+    from simlib.estimate.wording import milliseconds, points
+    from simlib.report.table import Table, share
+
+    difference, overloaded = share("difference_from_baseline", points), result.overloaded
+    return Table(
+        result.to_frame(),
+        {
+            "strategy": itemgetter("strategy"),
+            "clobber rate (95 %)": share("best_rate"),
+            f"against {result.baseline}": lambda row: "baseline" if row["strategy"] == result.baseline else difference(row),
+            "lost writes (95 %)": share("lost_write_rate"),
+            "wait p99": lambda row: "- (overloaded)" if row["strategy"] in overloaded else milliseconds(row["wait_p99_s"]),
+        },
+    )

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -43,30 +44,25 @@ def validate(
             _validation_report(sources, case, replicates, seed, testbed, page)
             return
     from simlib.estimate.wording import percent
+    from simlib.report.table import Columns, Table, whole
     from simlib.report.validation import shipped_sources
-    from simlib.validate.scores import validation_json
+    from simlib.validate.scores import conditions_frame, validation_json
     from simlib.validate.validate import validate as validate_sources
 
     validation = validate_sources(sources or shipped_sources(), load_case(case), replicates, seed)
     if as_json or out:
         print_json(validation_json(validation), out)
         return
-    print_table(
-        [
-            {
-                "source": row.source,
-                "rule": row.rule,
-                "figure": row.figure,
-                "observed": percent(row.observed),
-                "predicted": percent(row.predicted),
-                "95 % interval": f"{percent(row.low)} to {percent(row.high)}",
-                "inside": "yes" if row.inside else "NO",
-                "same arrivals and times": "" if row.driven is None else percent(row.driven),
-                "of": f"{row.n:,}",
-            }
-            for row in validation.conditions
-        ]
-    )
+    columns: Columns = {
+        **{name: itemgetter(name) for name in ("source", "rule", "figure")},
+        "observed": lambda row: percent(row["observed"]),
+        "predicted": lambda row: percent(row["predicted"]),
+        "95 % interval": lambda row: f"{percent(row['low'])} to {percent(row['high'])}",
+        "inside": lambda row: "yes" if row["inside"] else "NO",
+        "same arrivals and times": lambda row: "" if row["driven"] != row["driven"] else percent(row["driven"]),
+        "of": whole("n"),
+    }
+    print_table(Table(conditions_frame(validation.conditions), columns).rows())
     if not validation.conditions:
         print("there is no clobber rate to compare: there is no unit of work")
         return

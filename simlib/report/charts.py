@@ -1,6 +1,6 @@
 """The figures of clobbers in the fix-impact report: a result in, a `Figure` with its frame, caption and alt text out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -15,10 +15,11 @@ from simlib.case.case_file import WordsModel
 from simlib.common.arrays import Floats, Ints
 from simlib.estimate.intervals import Mean, Rate
 from simlib.estimate.result import Result, estimate_columns
-from simlib.estimate.wording import interval_text, listed, percent, rate_text
+from simlib.estimate.wording import listed, percent, rate_text
 from simlib.replay.counterfactual import Counterfactual
 from simlib.replay.judging import KINDS
-from simlib.report.html import ACCENT, FAINT, INK, KIND_COLOURS, SITE_COLOURS, Columns, Figure, draw
+from simlib.report.figure import ACCENT, FAINT, INK, KIND_COLOURS, SITE_COLOURS, Figure, draw
+from simlib.report.table import Columns, share, whole
 
 ROW = 0.36
 """Inches of height a row."""
@@ -80,10 +81,13 @@ def by_field_and_kind(result: Result) -> Figure:
     def drawing(figure: Canvas) -> None:
         panels = figure.subplots(1, max(1, len(shown)), sharey=True, sharex=True, squeeze=False)[0]
         for axes, name in zip(panels, shown, strict=False):
-            _stacked(axes, fields, 1000 * counts[name][rows] / units[name], [KIND_COLOURS[kind] for kind in KINDS], 0.7)
+            _stacked(
+                axes, range(len(fields)), 1000 * counts[name][rows] / units[name], [KIND_COLOURS[kind] for kind in KINDS], 0.7
+            )
             axes.set_title(name)
             axes.xaxis.set_major_locator(MaxNLocator(3))
             axes.tick_params(left=False)
+        panels[0].set_yticks(range(len(fields)), fields)
         panels[0].invert_yaxis()
         figure.supxlabel(f"clobbered fields per 1,000 {result.case.words.units}", fontsize=9)
         _legend(figure, KINDS, [KIND_COLOURS[kind] for kind in KINDS])
@@ -220,16 +224,6 @@ def counterfactual(counter: Counterfactual, words: WordsModel) -> Figure:
 
 
 # ---- pieces ------------------------------------------------------------------------------------------------------------------
-
-
-def whole(name: str) -> Callable[[Mapping[str, Any]], str]:
-    """A count, with commas."""
-    return lambda row: f"{int(row[name]):,}"
-
-
-def share(name: str) -> Callable[[Mapping[str, Any]], str]:
-    """A share with its interval, from the columns NAME, NAME_low and NAME_high."""
-    return lambda row: interval_text(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
 def _stacked(axes: Axes, rows: Sequence[Any], widths: Floats, colours: Sequence[str], height: float) -> Floats:

@@ -17,7 +17,8 @@ from simlib.estimate.wording import seconds
 from simlib.model.history import History
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import Outcomes
-from simlib.report.html import ACCENT, FAINT, INK, SOFT, Columns, Figure, draw
+from simlib.report.figure import ACCENT, FAINT, INK, SOFT, Figure, draw
+from simlib.report.table import Columns
 
 CULPRIT, STORE, OTHER = 0.0, 1.0, 2.0
 MOST_COMMITS = 4

@@ -1,47 +1,32 @@
 """The fix-impact study: one experiment and one recording, and the sections of the report that say what they mean."""
 
-import math
-import platform
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
-from importlib.metadata import version
 
 import numpy as np
-import pandas as pd
-import yaml
 
-from simlib.case.case import Case, Noticed, load_case
+from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError, allowed
 from simlib.common.shipped import RECORDING
-from simlib.estimate.experiment import ENGINES, FEW, find_example, run
+from simlib.estimate.experiment import ENGINES, find_example, run
 from simlib.estimate.result import Result
-from simlib.estimate.wording import milliseconds, percent, rate_text, seconds
 from simlib.replay.counterfactual import Counterfactual, counterfactual
 from simlib.replay.judging import KIND_MEANINGS, KINDS
 from simlib.replay.recording import Recording, find_recording, read_recording
 from simlib.replay.replay import Outcomes
 from simlib.report import charts
+from simlib.report import impact_tables as tables
 from simlib.report.diagram import sequence
-from simlib.report.html import Figure, Html, bullets, coded, marked, paragraphs, table_html, two_lines
+from simlib.report.figure import Figure
+from simlib.report.html import Html, bullets, coded, marked, paragraphs
+from simlib.report.impact_method import command, method
 from simlib.report.price_chart import price
+from simlib.report.table import Table
 from simlib.report.verdict import verdict, why
 from simlib.search.counterexample import judge
 from simlib.search.prove import Proofs, prove
 from simlib.workload.workload import Workload, load_workload
-
-ASSUMPTIONS = (
-    "A transaction reads, prepares, queues, takes the lock, holds it, commits. The lock is per store file and first come, "
-    "first served within a process; across processes it is a polled lock file.",
-    "The rates and the mix are the workload's; times are independent of each other and of the load. The workload file says "
-    "what was measured and what was chosen.",
-    "A strategy changes when the lock is held (its `in_lock` sites), and nothing else about the traffic: nobody sends a "
-    "message again because a reply went astray.",
-    "Two values that happen to be equal cannot clobber each other: a small domain hides clobbers, as it does in life.",
-    "Intervals are for one comparison each, at 95 %, from replicate totals; nothing is corrected for comparing several.",
-)
 
 
 @dataclass(frozen=True)
@@ -85,44 +70,9 @@ class Impact:
         """The findings in plain words with numbers."""
         return verdict(self.result, self.proofs)
 
-    def _proof(self, name: str) -> str:
-        return self.proofs.verdict(name) if self.proofs and name in self.proofs.strategies else ""
-
-    def strategies(self) -> Html:
+    def strategies(self) -> Table:
         """The strategies in one table: safety and price side by side."""
-        result, rows = self.result, []
-        for name in result.strategies:
-            difference = result.difference(name)
-            price = result.price(name)
-            median, standing = result.stood(name)
-            rows.append(
-                {
-                    "strategy": Html(f"{marked(f'`{name}`')}<br>{marked(self.case.strategy(name).title)}"),
-                    "clobber rate": self._rate_cell(name),
-                    f"against {result.baseline}": "baseline" if difference is None else two_lines(rate_text(difference)),
-                    "lost writes": two_lines(rate_text(result.lost_write_rate(name))),
-                    **{noticed.title: two_lines(rate_text(result.noticed_rate(name, noticed))) for noticed in self._noticed()},
-                    "wrong value stood": "n/a" if math.isnan(standing) else seconds(median),
-                    "lock held, mean": milliseconds(price["hold_mean"]),
-                    "wait, p99": milliseconds(price["wait_p99"]),
-                }
-            )
-        notes = ["Small print under a rate: its 95 % interval. How long a wrong value stood is a median."]
-        notes += [f"**{noticed.title}**: {noticed.about}." for noticed in self._noticed()]
-        ended = [f"`{name}` {percent(result.stood(name)[1])}" for name in result.strategies if result.stood(name)[1] > 0]
-        notes += [f"Wrong values that still stood when the replicate ended: {', '.join(ended)}."] if ended else []
-        return Html(table_html(pd.DataFrame(rows)) + paragraphs(*notes).text)
-
-    def _rate_cell(self, name: str) -> Html:
-        """The rate with its interval; beside a zero, what the search says of it."""
-        rate = self.result.best_rate(name)
-        proof = self._proof(name) if rate.estimate == 0 else ""
-        return Html(two_lines(rate_text(rate)).text + (f"<br>{escape(proof)}" if proof else ""))
-
-    def _noticed(self) -> list[Noticed]:
-        return [
-            noticed for noticed in self.case.noticed if self.result.noticed_rate(self.result.baseline, noticed).exposures.any()
-        ]
+        return tables.strategies(self.result, self.proofs)
 
     def rates(self) -> Figure:
         """Clobber rate by strategy."""
@@ -195,99 +145,14 @@ class Impact:
         )
 
     def rules(self) -> Html:
-        """What each strategy writes, for the sites where strategies differ; equal columns and equal rows stand once."""
-        pieces = []
-        for site in self.case.sites:
-            tables = {name: self.case.strategy(name).rules[site] for name in self.result.strategies}
-            columns = _grouped({name: str(rules) for name, rules in tables.items()})
-            if len(columns) == 1:
-                continue
-            fields = [field for field in self.case.fields if any(field in rules for rules in tables.values())]
-            cells = {field: [_rule(tables[names[0]].get(field)) for names in columns] for field in fields}
-            rows = [[coded(group), *cells[group[0]]] for group in _grouped({field: str(row) for field, row in cells.items()})]
-            table = pd.DataFrame(rows, columns=["field", *(", ".join(names) for names in columns)]).map(
-                lambda text: Html(marked(text))
-            )
-            pieces.append(f"<p>Write site {marked(f'`{site}`')}:</p>{table_html(table)}")
-        sources = bullets([f"`{name}`: {self.case.strategy(name).source}." for name in self.result.strategies])
-        note = "`*` is the field's own name. An en dash: the key is absent from the patch, so the fresh value stays."
-        return Html(sources.text + "".join(pieces) + paragraphs(note).text)
+        """What each strategy writes, for the sites where strategies differ."""
+        return tables.rules(self.result)
 
     def method(self) -> Html:
         """How it was computed, on which assumptions, and the command that does it again."""
-        result, model = self.result, self.result.workload
-        timelines = len({self.case.strategy(name).in_lock for name in result.strategies})
-        facts = [
-            f"{result.replicates} replicates of {model.duration:g} s each, seed {result.seed}, engine {result.engine}: "
-            f"{result.transactions:,} transactions on {timelines} timelines.",
-            f"SimPy and compiled histories identical: {result.checked:,} transactions of the first replicate."
-            if result.checked
-            else "Everything was simulated with SimPy.",
-            "Strategies that compute in the same place are judged on the very same timelines; the others on timelines with the "
-            f"same draws. Differences are paired by replicate{self._paired_gain()}.",
-            "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is "
-            f"given the 95 % upper bound of that many {self.case.words.units}, "
-            "divided by the clustering that the baseline shows (1 if none).",
-            *self._conditional(),
-            f"simlib {version('simlib')}, Python {platform.python_version()}, "
-            f"simpy {version('simpy')}, numpy {version('numpy')}.",
-        ]
-        return Html(
-            bullets(facts).text
-            + f"<pre>{self._command()}</pre>"
-            + "<p>Assumptions:</p>"
-            + bullets([*ASSUMPTIONS, *self.case.assumptions]).text
-            + f"<details><summary>The workload</summary><pre>{_escaped_yaml(model)}</pre></details>"
+        return method(
+            self.result, command(self.result, self.workload_name, self.overrides, self.case_name, self.recording_name)
         )
-
-    def _conditional(self) -> list[str]:
-        """For rates that were not simply counted: how they came about, and what that gained."""
-        gains = [
-            f"`{name}` {counted.standard_error**2 / rate.standard_error**2:,.0f} times"
-            for name, rate in self.result.conditional.items()
-            if (counted := self.result.clobber_rate(name)).standard_error and rate.standard_error
-        ]
-        if not self.result.conditional:
-            return []
-        gain = f" The variance is smaller than that of counting: {', '.join(gains)}." if gains else ""
-        return [
-            f"Fewer than {FEW} clobbered {self.case.words.units} were seen with "
-            f"{coded([*self.result.conditional])}. Their rates are by "
-            f"conditional Monte Carlo: the probability that a flow which commits during one "
-            f"{self.case.words.unit} is of the same record stands in the place of 0 or 1. That is unbiased.{gain}"
-        ]
-
-    def _paired_gain(self) -> str:
-        """What pairing saves: the least and the greatest variance ratio of the differences."""
-        clobber = [name for name in self.result.strategies if self.result.best_rate(name).estimate > 0]
-        ratios = [difference.variance_ratio for difference in map(self.result.difference, clobber) if difference]
-        ratios = [ratio for ratio in ratios if math.isfinite(ratio)]
-        if not ratios:
-            return ""
-        factor = f"{min(ratios):,.1f} to {max(ratios):,.0f}"
-        return f"; for the same precision independent runs would need {factor} times as many replicates"
-
-    def _command(self) -> str:
-        result = self.result
-        words = [
-            "simlib",
-            "report",
-            self.workload_name,
-            "--seed",
-            str(result.seed),
-            "--replicates",
-            str(result.replicates),
-        ]
-        for override in self.overrides:
-            words += ["--set", override]
-        if self.case_name:
-            words += ["--case", self.case_name]
-        if set(result.strategies) != set(self.case.strategies):
-            words += [word for name in result.strategies for word in ("--strategy", name)]
-        if result.engine != "compiled":
-            words += ["--engine", result.engine]
-        words += ["--recording", self.recording_name]
-        return marked(shlex.join(words))
 
 
 def study(
@@ -357,22 +222,6 @@ def check_input(
     for name in strategies:
         compiled.strategy(name)
     return model, compiled, read_recording(find_recording(recording), compiled) if recording else None
-
-
-def _grouped(keys: Mapping[str, str]) -> list[list[str]]:
-    """Names with equal keys together, in the order in which they first come."""
-    groups: dict[str, list[str]] = {}
-    for name, key in keys.items():
-        groups.setdefault(key, []).append(name)
-    return list(groups.values())
-
-
-def _rule(rule: object) -> str:
-    return "–" if rule is None else f"`{rule}`"
-
-
-def _escaped_yaml(model: Workload) -> str:
-    return escape(yaml.safe_dump(model.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=110))
 
 
 def fitting_recording(case: Case) -> str:

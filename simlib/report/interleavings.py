@@ -1,14 +1,18 @@
 """The interleavings study: what every strategy can and cannot do in the small scopes, and the sections of its report."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any
 
 import pandas as pd
 
 from simlib.case.case import load_case
 from simlib.replay.judging import KIND_MEANINGS, KINDS
 from simlib.report.diagram import sequence
-from simlib.report.html import Figure, Html, bullets, paragraphs, table_html
+from simlib.report.figure import Figure
+from simlib.report.html import Html, bullets, paragraphs
+from simlib.report.table import Columns, Table, whole
 from simlib.search.counterexample import Counterexample, judge
 from simlib.search.dependencies import VALUES
 from simlib.search.prove import Proofs, prove
@@ -38,13 +42,13 @@ class Interleavings:
         """One sentence a strategy."""
         return bullets([f"`{name}`: {self.proofs.verdict(name)}" for name in self.proofs.strategies])
 
-    def matrix(self) -> Html:
+    def matrix(self) -> Table:
         """Strategy x kind: the length of the shortest schedule, and where."""
-        return Html(table_html(matrix(self.proofs, racing=True)))
+        return matrix(self.proofs, racing=True)
 
-    def without_race(self) -> Html:
+    def without_race(self) -> Table:
         """Likewise, what happens with no concurrency."""
-        return Html(table_html(matrix(self.proofs, racing=False)))
+        return matrix(self.proofs, racing=False)
 
     def kinds(self) -> Html:
         """What the kinds mean."""
@@ -54,7 +58,7 @@ class Interleavings:
         """The shortest schedule of each kind that is reachable."""
         return Html("".join(figure(self.proofs, one)._repr_html_() for one in examples(self.proofs)))
 
-    def scopes(self) -> Html:
+    def scopes(self) -> Table:
         """The scopes in plain words, and how much was searched."""
         stale = self.proofs.stale_reads
         cache = (
@@ -66,7 +70,7 @@ class Interleavings:
             "A scope is a few flows on one session. Every order of their reads and commits was tried, with every initial entry "
             f"and every request; a field is undefined or has one of {VALUES} values. {cache}",
         )
-        return Html(text.text + table_html(scope_table(self.proofs)))
+        return replace(scope_table(self.proofs), before=text)
 
     def not_covered(self) -> Html:
         """What the search says nothing about."""
@@ -82,25 +86,41 @@ def study(case: str, *, strategies: Sequence[str] = (), scopes: Sequence[str] = 
     return Interleavings(prove(load_case(case), strategies, scopes, stale_reads))
 
 
-def matrix(proofs: Proofs, racing: bool = True) -> pd.DataFrame:
-    """One row a strategy, one column a kind: `3 steps (SITE, FIELD)` or `unreachable`."""
-    rows = []
-    for name, proof in proofs.strategies.items():
-        shortest = [proof.shortest(kind, racing) for kind in KINDS]
-        rows.append(
-            [name, *(f"{len(one.steps)} steps ({one.site}, {one.field})" if one else "unreachable" for one in shortest)]
-        )
-    return pd.DataFrame(rows, columns=["strategy", *KINDS])
+def matrix(proofs: Proofs, racing: bool = True) -> Table:
+    """A row per strategy: of each kind the `steps` of the shortest schedule, 0 if there is none, its `site` and its `field`.
+
+    The columns of the frame are `strategy` and `KIND.steps`, `KIND.site`, `KIND.field`.
+    """
+    frame = proofs.to_frame()
+    rows = frame[frame["racing"] == racing].groupby("strategy", sort=False)
+    wide = [
+        {"strategy": name, **{f"{row['kind']}.{what}": row[what] for row in each for what in ("steps", "site", "field")}}
+        for name, each in ((name, group.to_dict("records")) for name, group in rows)
+    ]
+    return Table(pd.DataFrame(wide), {"strategy": itemgetter("strategy"), **{kind: _shortest(kind) for kind in KINDS}})
 
 
-def scope_table(proofs: Proofs) -> pd.DataFrame:
-    """One row a scope: its flows and their write sites, orders of steps, and states over all strategies."""
-    rows = []
-    for scope in proofs.scopes:
-        flows = "; ".join(f"{flow}: {', '.join(sites)}" for flow, sites in scope.flows)
-        states = sum(proof.states[scope.name] for proof in proofs.strategies.values())
-        rows.append([scope.name, flows, f"{proofs.schedules[scope.name]:,}", f"{states:,}"])
-    return pd.DataFrame(rows, columns=["scope", "flows and their write sites", "orders of steps", "states visited"])
+def _shortest(kind: str) -> Callable[[Mapping[str, Any]], str]:
+    def form(row: Mapping[str, Any]) -> str:
+        steps, site, field = (row[f"{kind}.{what}"] for what in ("steps", "site", "field"))
+        return f"{steps} steps ({site}, {field})" if steps else "unreachable"
+
+    return form
+
+
+def scope_table(proofs: Proofs) -> Table:
+    """A row per scope: as `Proofs.scopes_frame`, with the write `sites` of its flows, a list each."""
+    frame = proofs.scopes_frame()
+    frame["sites"] = pd.Series([[list(sites) for _, sites in scope.flows] for scope in proofs.scopes], dtype=object)
+    columns: Columns = {
+        "scope": itemgetter("name"),
+        "flows and their write sites": lambda row: "; ".join(
+            f"{flow}: {', '.join(sites)}" for flow, sites in zip(row["flows"], row["sites"], strict=True)
+        ),
+        "orders of steps": whole("schedules"),
+        "states visited": whole("states"),
+    }
+    return Table(frame, columns)
 
 
 def examples(proofs: Proofs) -> list[Counterexample]:

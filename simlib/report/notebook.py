@@ -4,8 +4,10 @@ papermill only warns of a parameter that the notebook does not have, so `check_p
 """
 
 import os
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,12 @@ from pydantic import TypeAdapter, ValidationError
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.common.files import replacing
 from simlib.common.shipped import NOTEBOOKS
+from simlib.common.text import visible
 
 CELL_SECONDS = 3600
+LONGEST_PLACE = 70
+"""Bytes of the name of a temporary folder: a Unix socket's path has at most 104 on macOS, 108 on Linux; we add some 30."""
+SHORT_PLACE = "/tmp"  # noqa: S108 - a folder with a name of its own is made there, which nobody else can open
 _TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "list": list[str]}
 
 
@@ -61,36 +67,82 @@ def execute(notebook: Path, parameters: Mapping[str, Any], output: Path, *, prog
         RunError: a cell failed; `output` holds everything up to there.
     """
     check_parameters(notebook, parameters)
+    with private_folder() as folder:
+        _execute(notebook, parameters, output, folder, progress)
+
+
+def _execute(notebook: Path, parameters: Mapping[str, Any], output: Path, folder: Path, progress: bool) -> None:
     import papermill
 
-    with tempfile.TemporaryDirectory(prefix="simlib-") as sockets:
-        try:
-            papermill.execute_notebook(
-                str(notebook),
-                str(output),
-                parameters=dict(parameters),
-                kernel_name="python3",
-                cwd=str(Path.cwd()),
-                progress_bar=progress,
-                log_output=False,
-                execution_timeout=CELL_SECONDS,
-                shutdown_kernel="immediate",
-                config=_transport(sockets),
-            )
-        except papermill.PapermillExecutionError as error:
-            if error.ename == InputError.__name__:
-                raise InputError(str(error.evalue)) from None
-            raise RunError(f"{notebook.name}: cell {error.exec_count} failed: {error.ename}: {error.evalue}") from None
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters=dict(parameters),
+            kernel_name="python3",
+            cwd=str(Path.cwd()),
+            progress_bar=progress,
+            log_output=False,
+            execution_timeout=CELL_SECONDS,
+            shutdown_kernel="immediate",
+            kernel_manager_class=_kernel(folder),
+            config=_places(folder),
+        )
+    except papermill.PapermillExecutionError as error:
+        if error.ename == InputError.__name__:
+            raise InputError(str(error.evalue)) from None
+        raise RunError(f"{notebook.name}: cell {error.exec_count} failed: {error.ename}: {error.evalue}") from None
+    except RuntimeError as error:  # nbclient's, when the kernel dies or does not answer
+        raise RunError(f"{notebook.name}: the kernel ended before it was done (out of memory?): {error}") from None
 
 
-def _transport(folder: str) -> Any:
-    """Unix sockets where there are any: TCP ports can be taken by another kernel between their choice and their use.
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A temporary folder that only this user can look into, with a name short enough for the sockets in it.
 
-    In a folder of their own, as jupyter_client names them all alike, `kernel-ipc-1` and so on in the working directory.
+    Raises:
+        RunError: there is no such place.
     """
+    try:
+        usual = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise RunError(f"no folder for temporary files; set TMPDIR to one that can be written ({error.strerror})") from None
+    place = usual if os.name != "posix" or len(os.fsencode(usual)) <= LONGEST_PLACE else SHORT_PLACE
+    try:
+        made = tempfile.TemporaryDirectory(prefix="simlib-", dir=place)
+    except OSError as error:
+        long = f"; {usual} has a longer name than the {LONGEST_PLACE} bytes that sockets allow" if place != usual else ""
+        raise RunError(f"{place}: cannot be written: {error.strerror}{long}; set TMPDIR to another folder") from None
+    with made as folder:
+        yield Path(folder)
+
+
+def _kernel(folder: Path) -> Any:
+    """The manager of kernels that are this Python with `kernel.py`, whatever kernels the machine has; their files in `folder`.
+
+    They listen on Unix sockets where there are any. TCP ports can be taken by another process between their choice and their
+    use, and anybody on the machine can connect to them.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    command = [sys.executable, "-P", str(Path(__file__).with_name("kernel.py")), str(os.getpid()), str(folder)]
+    started = KernelSpec(argv=[*command, "-f", "{connection_file}"], display_name="simlib", language="python")
+
+    class Manager(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return started
+
+    return Manager
+
+
+def _places(folder: Path) -> Any:
+    """Where the manager puts its files: all into `folder`."""
     from traitlets.config import Config
 
-    return Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}) if os.name == "posix" else Config()
+    sockets = {"transport": "ipc", "ip": str(folder / "kernel")} if os.name == "posix" else {}
+    return Config({"KernelManager": {"connection_file": str(folder / "connection.json"), **sockets}})
 
 
 def render(executed: Path, page: Path, title: str) -> None:
@@ -99,7 +151,7 @@ def render(executed: Path, page: Path, title: str) -> None:
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call] # nbformat has no types
-    notebook.metadata["title"] = title
+    notebook.metadata["title"] = visible(title)
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown" or cell.get("outputs")]
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # papermill's are random
@@ -124,10 +176,11 @@ def make_report(notebook: Path, parameters: Mapping[str, Any], page: Path, title
     """
     page.parent.mkdir(parents=True, exist_ok=True)
     partly = page.with_suffix(".failed.ipynb")
-    with tempfile.TemporaryDirectory() as folder:
-        executed = Path(folder) / notebook.name
+    check_parameters(notebook, parameters)
+    with private_folder() as folder:
+        executed = folder / notebook.name
         try:
-            execute(notebook, parameters, executed, progress=progress)
+            _execute(notebook, parameters, executed, folder, progress)
         except RunError as error:
             with replacing(partly) as temporary:
                 temporary.write_bytes(executed.read_bytes())

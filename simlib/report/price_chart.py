@@ -9,8 +9,9 @@ from matplotlib.figure import Figure as Canvas
 from simlib.estimate.intervals import Difference
 from simlib.estimate.result import Result, estimate_columns
 from simlib.estimate.wording import milliseconds, percent
-from simlib.report.charts import named_rows, whole
-from simlib.report.html import ACCENT, FAINT, INK, Columns, Figure, draw
+from simlib.report.charts import named_rows
+from simlib.report.figure import ACCENT, FAINT, INK, Figure, draw
+from simlib.report.table import Columns, whole
 
 QUANTILES = ("p50", "p95", "p99")
 

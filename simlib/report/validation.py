@@ -19,7 +19,9 @@ from simlib.replay.recording import shipped_recordings
 from simlib.replay.time_slices import PIECES
 from simlib.report import validation_charts as charts
 from simlib.report import validation_tables as tables
-from simlib.report.html import Figure, Html, bullets, coded, paragraphs, table_html
+from simlib.report.figure import Figure
+from simlib.report.html import Html, bullets, coded, paragraphs, table_html
+from simlib.report.table import Table
 from simlib.report.validation_tables import SMALL_PRINT
 from simlib.validate.assumptions import CLOSE, Answer, Unmodelled, answer, theoretical, unmodelled, variants, workload_alone
 from simlib.validate.predict import QUANTILES, REPLICATES, Half, compare, halves, replicate_of
@@ -197,10 +199,10 @@ class Fidelity:
                 rows.append(tables.bias_row(figure, found))
         return Html(table_html(pd.DataFrame(rows)))
 
-    def outside(self) -> Html:
+    def outside(self) -> Table | Html:
         """Every figure outside its interval."""
         rows = [row for _, figures, _ in self._groups() for row in figures if not row.inside]
-        return Html(table_html(charts.condition_table(rows))) if rows else paragraphs("No figure is outside its interval.")
+        return charts.condition_table(rows) if rows else paragraphs("No figure is outside its interval.")
 
     def known_wrong(self) -> Html:
         """Where the model is known to be wrong, and how large what it leaves out is."""

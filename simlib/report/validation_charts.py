@@ -5,12 +5,13 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from simlib.estimate.wording import milliseconds, percent, span
-from simlib.report.charts import ROW, whole
-from simlib.report.html import ACCENT, FAINT, INK, Columns, Figure, canvas, formatted
+from simlib.report.charts import ROW
+from simlib.report.figure import ACCENT, FAINT, INK, Figure, draw
+from simlib.report.table import Columns, Table, whole
 from simlib.validate.scores import Condition, Validation, conditions_frame
 
 TOLERANCE = 0.2
@@ -21,8 +22,9 @@ _COLOURS = (INK, ACCENT)
 
 def diagonal(conditions: Sequence[Condition]) -> Figure:
     """Observed rates (across) against predicted ones with their 95 % intervals (up); on the diagonal they agree."""
-    with canvas(5.6, 4.8) as figure:
-        axes = figure.subplots()
+
+    def drawing(canvas: Canvas) -> None:
+        axes = canvas.subplots()
         for agrees, colour, label in ((True, INK, "inside the interval"), (False, ACCENT, "outside")):
             rows = [row for row in conditions if row.inside == agrees]
             if rows:
@@ -31,26 +33,26 @@ def diagonal(conditions: Sequence[Condition]) -> Figure:
                 bars = np.maximum([predicted - low, high - predicted], 0.0)
                 axes.errorbar(observed, predicted, bars, fmt="o", ms=4, lw=1, color=colour, label=label)
         top = 105 * max((max(row.high, row.observed) for row in conditions), default=0.01)
-        axes.plot([0, top], [0, top], color=FAINT, linewidth=0.8, zorder=0)
-        axes.set(xlabel="observed clobber rate, %", ylabel="predicted, with 95 % interval, %", xlim=(0, top), ylim=(0, top))
+        _square(axes, top, "predicted, with 95 % interval, %")
         if conditions:
             axes.legend(frameon=False, loc="upper left")
+
     inside = sum(condition.inside for condition in conditions)
     finding = f"{inside} of {len(conditions)} observed clobber rates are inside the 95 % interval of their prediction."
     alt = f"Dots of predicted over observed clobber rates, with bars for the intervals, along a diagonal. {finding}"
-    return Figure(conditions_frame(conditions), figure, finding, alt, CONDITION)
+    return draw(conditions_frame(conditions), CONDITION, (5.6, 4.8), drawing, finding=finding, alt=alt)
 
 
 def driven(conditions: Sequence[Condition]) -> Figure:
     """Observed clobber rates (across) against those of the model when it is given the very arrivals and times (up)."""
     rows = [row for row in conditions if row.driven is not None]
     observed, modelled = 100 * np.array([[row.observed, row.driven] for row in rows], dtype=np.float64).reshape(-1, 2).T
-    top = 1.05 * max([*observed, *modelled, 1.0])
-    with canvas(5.6, 4.8) as figure:
-        axes = figure.subplots()
+
+    def drawing(canvas: Canvas) -> None:
+        axes = canvas.subplots()
         axes.scatter(observed, modelled, s=20, color=INK, zorder=2)
-        axes.plot([0, top], [0, top], color=FAINT, linewidth=0.8, zorder=0)
-        axes.set(xlabel="observed clobber rate, %", ylabel="model, same arrivals and times, %", xlim=(0, top), ylim=(0, top))
+        _square(axes, 1.05 * max([*observed, *modelled, 1.0]), "model, same arrivals and times, %")
+
     error = Validation(tuple(rows)).driven_rmse
     bias = float((modelled - observed).mean()) if rows else float("nan")
     finding = (
@@ -67,12 +69,18 @@ def driven(conditions: Sequence[Condition]) -> Figure:
         "units of work": whole("n"),
     }
     alt = f"Dots of modelled over observed clobber rates, along a diagonal. {finding}"
-    return Figure(conditions_frame(rows), figure, finding, alt, columns)
+    return draw(conditions_frame(rows), columns, (5.6, 4.8), drawing, finding=finding, alt=alt)
 
 
-def condition_table(conditions: Sequence[Condition]) -> pd.DataFrame:
-    """The conditions as people read them, whatever their unit."""
-    return formatted(conditions_frame(conditions), CONDITION)
+def _square(axes: Axes, top: float, predicted: str) -> None:
+    """Observed across, predicted up, both to `top` per cent, and the diagonal."""
+    axes.plot([0, top], [0, top], color=FAINT, linewidth=0.8, zorder=0)
+    axes.set(xlabel="observed clobber rate, %", ylabel=predicted, xlim=(0, top), ylim=(0, top))
+
+
+def condition_table(conditions: Sequence[Condition]) -> Table:
+    """The conditions, whatever their unit."""
+    return Table(conditions_frame(conditions), CONDITION)
 
 
 def races(sources: Sequence[tuple[str, Sequence[Condition]]]) -> Figure:
@@ -82,15 +90,17 @@ def races(sources: Sequence[tuple[str, Sequence[Condition]]]) -> Figure:
         sources: title of each panel, and the conditions of one recording of gateway races.
     """
     lines = max(1, (len(sources) + 1) // 2)
-    with canvas(9, 2.6 * lines) as figure:
-        panels = figure.subplots(lines, 2, sharey=True, squeeze=False).ravel()
+
+    def drawing(canvas: Canvas) -> None:
+        panels = canvas.subplots(lines, 2, sharey=True, squeeze=False).ravel()
         for axes, (title, conditions) in zip(panels, sources, strict=False):
             _race_panel(axes, conditions)
             axes.set_title(title)
         for axes in panels[len(sources) :]:
             axes.set_visible(False)
         if sources:
-            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+            canvas.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
+
     everything = [row for _, conditions in sources for row in conditions]
     idle = sum(len(rows) for _, conditions in sources for rows in _by_field(conditions).values() if not _lost(rows))
     sizes = [row.n for row in everything] or [0]
@@ -100,7 +110,7 @@ def races(sources: Sequence[tuple[str, Sequence[Condition]]]) -> Figure:
         "that only a gross error would show."
     )
     alt = f"Panels of the share of lost patches by range of the offset, with bars for predicted intervals. {finding}"
-    return Figure(conditions_frame(everything), figure, finding, alt, CONDITION)
+    return draw(conditions_frame(everything), CONDITION, (9, 2.6 * lines), drawing, finding=finding, alt=alt)
 
 
 def _race_panel(axes: Axes, conditions: Sequence[Condition]) -> None:
@@ -109,7 +119,7 @@ def _race_panel(axes: Axes, conditions: Sequence[Condition]) -> None:
         observed, _, low, high = 100 * _columns(rows)
         colour = _COLOURS[number % len(_COLOURS)]
         axes.vlines(place, low, high, color=colour, linewidth=5, alpha=0.3)
-        axes.scatter(place, observed, s=16, color=colour, zorder=3, label=f"{name}: observed; bar: predicted interval")
+        axes.scatter(place, observed, s=16, color=colour, zorder=3, label=f"observed {name}; bar: predicted interval")
         axes.set_xticks(
             range(len(rows)), [row.figure.split(", ")[1].removesuffix(" ms") for row in rows], rotation=35, fontsize=7
         )
@@ -132,8 +142,9 @@ def _lost(rows: Sequence[Condition]) -> bool:
 
 def medians(waits: Sequence[Condition]) -> Figure:
     """Median waits for the lock, observed and predicted, with the interval of the prediction."""
-    with canvas(8, 1.0 + ROW * max(1, len(waits))) as figure:
-        axes = figure.subplots()
+
+    def drawing(canvas: Canvas) -> None:
+        axes = canvas.subplots()
         for place, row in enumerate(waits):
             axes.plot([1000 * row.low, 1000 * row.high], [place, place], color=FAINT, linewidth=5, solid_capstyle="butt")
             axes.scatter([1000 * row.predicted], [place], s=60, color=INK, marker="|", zorder=2)
@@ -142,11 +153,13 @@ def medians(waits: Sequence[Condition]) -> Figure:
         axes.set_ylim(max(1, len(waits)) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.set_xlabel("median wait for the lock, ms: observed (dot), predicted (line), 95 % interval (bar)")
+
     near = sum(off(row) <= TOLERANCE for row in waits)
     finding = f"{near} of {len(waits)} predicted median waits are within {100 * TOLERANCE:.0f} % of the observed ones."
     frame = conditions_frame(waits).assign(off=[off(row) for row in waits])
     columns: Columns = {**CONDITION, "off": lambda row: f"{100 * row['off']:.0f} %"}
-    return Figure(frame, figure, finding, f"Dots of observed median waits over predicted intervals. {finding}", columns)
+    alt = f"Dots of observed median waits over predicted intervals. {finding}"
+    return draw(frame, columns, (8, 1.0 + ROW * max(1, len(waits))), drawing, finding=finding, alt=alt)
 
 
 def off(row: Condition) -> float:

@@ -9,6 +9,7 @@ from simlib.case.case import Case
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.arrays import Codes
 from simlib.common.errors import InputError, allowed
+from simlib.common.text import visible
 from simlib.model.history import Values
 from simlib.search.counterexample import Counterexample, judge, last_moment
 from simlib.search.vitest import regression_case
@@ -96,10 +97,10 @@ def _title(told: Mapping[str, Any]) -> str:
     )
 
 
-def _verdict(told: Mapping[str, Any]) -> str:
+def _verdict(told: Mapping[str, Any], mark: str = ";") -> str:
     field = told["field"]
     return (
-        f"{told['kind']}: {field} is {told['written'].get(field, 'undefined')}; "
+        f"{told['kind']}: {field} is {told['written'].get(field, 'undefined')}{mark} "
         f"a serial execution leaves {told['expected'].get(field, 'undefined')}"
     )
 
@@ -115,7 +116,7 @@ def as_text(case: Case, told: Mapping[str, Any]) -> str:
             lines.append(
                 f"{who} asks for {_list(step['request'])}{_age(told, number)}, commits; the entry has {_list(step['entry'])}"
             )
-    return "\n".join([*lines, f"  {_verdict(told)}"])
+    return "\n".join(map(visible, [*lines, f"  {_verdict(told)}"]))
 
 
 def _age(told: Mapping[str, Any], number: int) -> str:
@@ -150,9 +151,13 @@ def as_mermaid(case: Case, told: Mapping[str, Any]) -> str:
         else:
             lines.append(f"{lane}->>S: {step['site']} commits, asked for {_list(step['request'])}{_age(told, number)}")
             lines.append(f"Note over S: {_list(step['entry'], 'empty entry')}")
-    lines.append(f"Note over S: {_verdict(told)}")
-    # A semicolon ends a statement in Mermaid, and # begins an entity.
-    return "\n".join(["sequenceDiagram", *(f"    {re.sub('[;#]', ',', line)}" for line in lines)])
+    lines.append(f"Note over S: {_verdict(told, mark=',')}")
+    return "\n".join(["sequenceDiagram", *(f"    {_as_entities(visible(line))}" for line in lines)])
+
+
+def _as_entities(line: str) -> str:
+    """Each sign with a meaning in Mermaid (a semicolon ends a statement), HTML or a formula as the number of its character."""
+    return re.sub(r"[;#<&\"$%`|\\{}]", lambda sign: f"#{ord(sign[0])};", line)
 
 
 def as_vitest(case: Case, told: Mapping[str, Any]) -> str:

@@ -5,12 +5,16 @@ their place. What it calls things, the section `regression_test` of the case fil
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from simlib.case.case import Case
 from simlib.case.rules import Rule
+from simlib.common.errors import InputError
+from simlib.common.text import visible
 
+_IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _TEMPLATE = """\
 {comment}
 import {{ describe, expect, it }} from "vitest";
@@ -38,8 +42,8 @@ function patchOf(stale: Entry, fresh: Entry, request: Entry): Entry {{
   return patch;
 }}
 
-describe("{site} write-back", () => {{
-  it("leaves {field} as a serial execution would", async () => {{
+describe({title}, () => {{
+  it({promise}, async () => {{
     const store = freshStore();
     await {update}(store, (current) => {{
       const fresh = current[{key}];
@@ -69,19 +73,26 @@ def regression_case(case: Case, told: Mapping[str, Any], comment: str) -> str:
         case: the case, for the rules.
         told: the counterexample in names, as `export.tell` gives it.
         comment: lines that explain it, put at the top.
+
+    Raises:
+        InputError: the case calls a constant or a function what TypeScript cannot.
     """
     names = case.sections.regression_test
+    for key, name in (("key_name", names.key_name), ("update", names.update)):
+        if not _IDENTIFIER.fullmatch(name):
+            raise InputError(f"case {case.name}: regression_test.{key}: '{name}'; allowed: letters, digits, _ and $")
     written = case.strategy(told["strategy"]).rules[told["site"]]
     shown = {told["field"]}.union(*(told[part] for part in ("stale", "fresh", "request", "written", "expected")))
     rules = [line for field, rule in written.items() if field in shown for line in _assignment(field, rule)]
     uses_effective = any("effective(" in line for line in rules)
     return _TEMPLATE.format(
-        comment="\n".join(f"// {line}" for line in comment.splitlines()),
+        comment="\n".join(f"// {line}" for line in comment.split("\n")),
         key=names.key_name,
         store_key=json.dumps(names.store_key),
         update=names.update,
-        site=told["site"],
-        field=told["field"],
+        site=visible(told["site"]),
+        title=json.dumps(f"{told['site']} write-back"),
+        promise=json.dumps(f"leaves {told['field']} as a serial execution would"),
         stale=_literal(told["stale"]),
         fresh=_literal(told["fresh"]),
         request=_literal(told["request"]),
@@ -92,38 +103,48 @@ def regression_case(case: Case, told: Mapping[str, Any], comment: str) -> str:
 
 
 def _literal(values: Mapping[str, str | None]) -> str:
-    return "{ " + ", ".join(f"{key}: {json.dumps(value)}" for key, value in values.items()) + " }" if values else "{}"
+    return "{ " + ", ".join(f"{_key(key)}: {json.dumps(value)}" for key, value in values.items()) + " }" if values else "{}"
+
+
+def _key(name: str) -> str:
+    """The name as a key of an object literal; quoted unless it is an identifier."""
+    return name if _IDENTIFIER.fullmatch(name) else json.dumps(name)
+
+
+def _member(name: str) -> str:
+    """The name as what follows an object."""
+    return f".{name}" if _IDENTIFIER.fullmatch(name) else f"[{json.dumps(name)}]"
 
 
 def _assignment(field: str, rule: Rule) -> list[str]:
     """One rule as a statement; the notation is TypeScript already, but for `*` and the conditions."""
-    value = rule.value.replace(".*", f".{field}")
+    value = rule.value.replace(".*", _member(field))
     conditions = []
     if rule.when == "requested":
-        conditions.append(f'"{field}" in request')
+        conditions.append(f"{json.dumps(field)} in request")
     elif rule.when == "defined":
         conditions.append(f"({value}) != null")
     if rule.unless:
-        conditions.append(f"{rule.unless.replace('.*', f'.{field}')} == null")
+        conditions.append(f"{rule.unless.replace('.*', _member(field))} == null")
     test = f"if ({' && '.join(conditions)}) " if conditions else ""
     # A request clears with null, an entry has no null.
     value = value if value.endswith("undefined") else f"{value} ?? undefined"
-    return [f"{test}patch.{field} = {value};"]
+    return [f"{test}patch{_member(field)} = {value};"]
 
 
 def _effective(case: Case) -> str:
     context = case.context
 
     def either(entry: tuple[int, ...], request: tuple[int, ...], asked: str) -> str:
-        names = [f"entry.{case.fields[column]}" for column in entry]
-        return " ?? ".join([*names, *(f"{asked}.{case.request[column]}" for column in request)])
+        names = [f"entry{_member(case.fields[column])}" for column in entry]
+        return " ?? ".join([*names, *(f"{asked}{_member(case.request[column])}" for column in request)])
 
     return _EFFECTIVE.format(
-        effective=case.sections.regression_test.effective,
+        effective=visible(case.sections.regression_test.effective),
         conflict_entry=either(context.conflict_entry, (), "") or "undefined",
         conflict_request=either((), context.conflict_request, "request") or "undefined",
         values="\n".join(
-            f"    {name}: {either(context.entry[number], context.request[number], 'usable')},"
+            f"    {_key(name)}: {either(context.entry[number], context.request[number], 'usable')},"
             for number, name in enumerate(case.effective)
         ),
     )

@@ -7,8 +7,10 @@ import pytest
 from places import ROOT
 
 from simlib.common.errors import InputError
+from simlib.estimate.wording import rate_text
 from simlib.report import fix_impact as impact
-from simlib.report.html import Figure
+from simlib.report.figure import Figure
+from simlib.report.impact_method import ASSUMPTIONS
 from simlib.report.notebook import find_notebook, make_report
 
 HEADINGS = [
@@ -143,7 +145,7 @@ def test_the_method_gives_seed_versions_assumptions_and_the_command(study):
     assert "simlib report busy-team --seed 1 --replicates 3 --set duration=200" in text
     assert "simpy 4" in text
     assert re.search(r"SimPy and compiled histories identical: [\d,]+ transactions", text)
-    for assumption in impact.ASSUMPTIONS:
+    for assumption in ASSUMPTIONS:
         assert assumption.split(".")[0].replace("`", "")[:30] in text
 
 
@@ -151,7 +153,16 @@ def test_every_section_that_is_a_figure_has_a_finding(study):
     for section in (study.rates(), study.fields(), study.sites(), study.shortest(), study.price(), study.recorded()):
         assert isinstance(section, Figure)
         assert section.caption.endswith(".")
-        assert len(section.table)
+        assert len(section.frame)
+
+
+def test_the_table_of_strategies_is_made_of_the_results_own_numbers(study):
+    table, own = study.strategies(), study.result.to_frame()
+    assert table.frame[own.columns.to_list()].equals(own)
+    medians = [study.result.stood(name)[0] for name in study.result.strategies]
+    assert list(table.frame["stood_s"]) == pytest.approx(medians, nan_ok=True)
+    for name, cell in zip(own["strategy"], table.shown["clobber rate"], strict=True):
+        assert cell.text.startswith(rate_text(study.result.best_rate(name)).split(" (")[0])
 
 
 def test_a_run_without_clobbers_is_a_page_too(tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from simlib.estimate.wording import milliseconds, percent, points, seconds
-from simlib.report.html import Html, canvas, draw, marked, paragraphs, table_html, to_svg, two_lines
+from simlib.report.html import Html, marked, paragraphs, table_html, two_lines
 
 
 @pytest.mark.parametrize(
@@ -61,26 +61,15 @@ def test_html_made_here_is_not_escaped_twice():
     assert "<code>x</code>" in table_html(pd.DataFrame({"a": [Html("<code>x</code>")]}))
 
 
-def test_the_same_figure_gives_the_same_bytes():
-    def draw() -> bytes:
-        with canvas(2, 1) as figure:
-            figure.subplots().plot([1, 2, 3])
-            return to_svg(figure)
-
-    assert draw() == draw()
-
-
-def test_an_output_as_plain_text_is_short_and_names_the_finding():
-    figure = draw(
-        pd.DataFrame({"wait_p99_s": [0.5, 0.25]}),
-        {"wait, p99": lambda row: f"{row['wait_p99_s']} s"},
-        (2, 1),
-        lambda drawn: drawn.subplots().plot([1, 2]),
-        finding="Waits halve",
-        alt="two points",
-    )
-    assert repr(figure) == "<Figure: Waits halve, 2 rows>"
-    assert list(figure.table["wait, p99"]) == ["0.5 s", "0.25 s"]
-    assert figure.frame["wait_p99_s"].sum() == 0.75
-    assert figure.svg.startswith(b"<?xml")
+def test_a_piece_of_a_page_as_plain_text_is_short():
     assert len(repr(Html("x" * 50_000))) < 40
+
+
+HOSTILE = ["\u202egpt", "\x1b[31mred", "two\nlines", "zero\u200bwidth", "x" * 20_000, "\u2028"]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=["right-to-left", "escape", "newline", "invisible", "long", "separator"])
+def test_a_name_of_a_stranger_is_one_visible_line_that_can_be_written(name):
+    for piece in (table_html(pd.DataFrame({name: [name]})), paragraphs(f"`{name}`").text, two_lines(name).text):
+        assert len(piece.encode()) < 1000
+        assert piece.isprintable()

@@ -13,12 +13,13 @@ def small() -> Interleavings:
 
 
 def test_the_matrix_says_what_the_proofs_say(small: Interleavings) -> None:
-    table = matrix(small.proofs).set_index("strategy")
+    table = matrix(small.proofs).shown.set_index("strategy")
     assert list(table.columns) == list(KINDS)
     assert (table.loc["all-sites"] == "unreachable").all()
     assert table.loc["sketch-70575", "erased"] == "3 steps (handler, label)"
     assert (
-        matrix(small.proofs, racing=False).set_index("strategy").loc["sketch-70575", "erased"] == "2 steps (handler, groupId)"
+        matrix(small.proofs, racing=False).shown.set_index("strategy").loc["sketch-70575", "erased"]
+        == "2 steps (handler, groupId)"
     )
 
 
@@ -31,7 +32,7 @@ def test_there_is_one_example_a_reachable_kind_and_a_figure_of_each(small: Inter
 
 def test_the_scope_table_adds_up(small: Interleavings) -> None:
     states = sum(sum(proof.states.values()) for proof in small.proofs.strategies.values())
-    assert scope_table(small.proofs).iloc[0].to_list() == [
+    assert scope_table(small.proofs).shown.iloc[0].to_list() == [
         "handler+patch",
         "handler: handler; patch: patch",
         "3",

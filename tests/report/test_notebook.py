@@ -1,13 +1,21 @@
 """Notebooks: as committed, and as the wrapper runs them."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import nbformat
 import pytest
 from places import ROOT
+from processes import wait_until
 
 from simlib.common.errors import InputError, RunError
+from simlib.report import notebook as notebooks
 from simlib.report.notebook import check_parameters, execute, find_notebook, make_report, render
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -89,3 +97,82 @@ def test_the_same_notebook_renders_to_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         render(tmp_path / "out.ipynb", tmp_path / f"{name}.html", "t")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """The current folder, with files of a stranger whose names are those of modules; each of them would leave a mark."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for module in ("typing", "signal", "json", "yaml", "numpy", "zmq", "IPython", "multiprocessing"):
+        (folder / f"{module}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w'); raise SystemExit('{module}')")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_notebook_imports_nothing_from_the_current_folder(tmp_path, elsewhere):
+    cell = "import json, os, sys, yaml, numpy\nassert not {'', os.getcwd()} & set(sys.path), sys.path\nos.getcwd()"
+    execute(tiny(tmp_path, cell), {}, tmp_path / "out.ipynb")
+    assert str(elsewhere) in (tmp_path / "out.ipynb").read_text()
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("workloads",),
+        pytest.param(
+            ("run", "quiet", "--replicates", "4", "--set", "duration=1", "--jobs", "2"), marks=pytest.mark.slow, id="processes"
+        ),
+    ],
+)
+def test_the_program_imports_nothing_from_the_current_folder(tmp_path, elsewhere, command):
+    done = subprocess.run([sys.executable, "-m", "simlib", *command], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, (tmp_path / "ran").exists()) == (0, False), done.stderr
+
+
+def test_a_temporary_folder_with_a_name_too_long_for_sockets_is_left_alone(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with tempfile.TemporaryDirectory(dir=notebooks.SHORT_PLACE) as short:
+        monkeypatch.setattr(notebooks, "SHORT_PLACE", short)
+        execute(
+            tiny(tmp_path, "import glob, os\nlen(glob.glob(os.environ['IPYTHONDIR'] + '/../kernel-*'))"),
+            {},
+            tmp_path / "out.ipynb",
+        )
+        assert '"text/plain": [\n       "5"' in (tmp_path / "out.ipynb").read_text()  # sockets, and so no TCP
+        assert not [*Path(short).iterdir(), *long.iterdir()]
+
+
+def test_no_place_for_sockets_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "x" * 100)
+    monkeypatch.setattr(notebooks, "SHORT_PLACE", str(tmp_path / "nowhere"))
+    with pytest.raises(RunError, match=r"nowhere: cannot be written: .*longer name than the 70 bytes.*set TMPDIR") as caught:
+        execute(tiny(tmp_path), {}, tmp_path / "out.ipynb")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_kernel_that_dies_is_one_line(tmp_path):
+    with pytest.raises(RunError, match=r"tiny.ipynb: the kernel ended before it was done .*page.failed.ipynb"):
+        make_report(tiny(tmp_path, "import os; os._exit(9)"), {}, tmp_path / "page.html", "t")
+
+
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
+def test_a_notebook_that_is_interrupted_leaves_no_process_and_no_file(tmp_path, number):
+    mark = tmp_path / "mark"
+    cell = f"import os, threading\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\nthreading.Event().wait()"
+    with tempfile.TemporaryDirectory() as place:
+        script = (
+            "import sys; from pathlib import Path; from simlib.common import interrupts; from simlib.report import notebook"
+        )
+        script += "; interrupts.answer(); notebook.execute(Path(sys.argv[1]), {}, Path(sys.argv[2]))"
+        command = [sys.executable, "-c", script, str(tiny(tmp_path, cell)), str(tmp_path / "out.ipynb")]
+        running = subprocess.Popen(command, env={**os.environ, "TMPDIR": place}, stderr=subprocess.DEVNULL)
+        wait_until(lambda: mark.exists() and mark.read_text(), "the cell runs")
+        kernel = Path("/proc") / mark.read_text()
+        running.send_signal(number)
+        running.wait(60)
+        wait_until(lambda: not kernel.exists(), "the kernel ends")
+        wait_until(lambda: not [*Path(place).iterdir()], "its folder is gone")

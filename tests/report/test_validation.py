@@ -102,12 +102,12 @@ def test_the_headline_and_the_diagonal_say_what_the_figures_say(small: Fidelity)
         assert what in text
     rates = [row for store in small.stores for half in store.conditions for row in half if row.figure == "clobber_rate"]
     assert small.diagonal().caption.startswith(f"{sum(row.inside for row in rates)} of {len(rates)} ")
-    assert len(small.diagonal().table) == len(rates)
+    assert len(small.diagonal().frame) == len(rates)
 
 
 def test_the_race_figure_has_every_held_out_range_and_says_which_test_nothing(small: Fidelity) -> None:
     figure = small.races()
-    assert len(figure.table) == 2 * 2 * 10
+    assert len(figure.frame) == 2 * 2 * 10
     assert "20 of them are of fields that the build's rules never lose" in figure.caption
     assert "never" in small.windows().text
 

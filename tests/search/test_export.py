@@ -1,10 +1,12 @@
 """Counterexamples as text, JSON, Mermaid and vitest, and the gate, against hand-written schedules."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from simlib.case.case import Scope, load_case
+from simlib.case.case import Case, Scope, load_case
 from simlib.common.errors import InputError, RunError
 from simlib.search.counterexample import Counterexample, Step
 from simlib.search.export import FORMS, show
@@ -125,3 +127,34 @@ def test_the_gate_lets_the_safe_strategy_through_and_names_what_the_other_does(p
 def test_a_verdict_names_the_scopes_and_the_states(proofs: Proofs) -> None:
     states = sum(proofs.strategies["all-sites"].states.values())
     assert proofs.verdict("all-sites") == f"unreachable in handler+patch, turn+inbound ({states:,} states, 17 orders of steps)"
+
+
+def hostile(tmp_path: Path) -> tuple[Case, Counterexample]:
+    """What a strategy does that never writes, in a case whose names have a meaning in Mermaid, TypeScript and terminals."""
+    text = """
+        {case: mini, title: t, baseline: never, fields: {"a-\\u202e`\\n$;#<b>": {domain: d}},
+         sites: {"s\\"+evil()": {role: unit, snapshot: own}}, reference: {"s\\"+evil()": {"*": request.*}},
+         strategies: {never: {title: t, sites: {"s\\"+evil()": {"*": stale.*}}}},
+         flows: {f: ["s\\"+evil()"]}, scopes: {one: [f, f]}}"""
+    path = tmp_path / "mini.yaml"
+    path.write_text(text)
+    case = load_case(str(path))
+    return case, prove(case).strategies["never"].counterexamples[0]
+
+
+def test_hostile_names_stay_text_in_every_form(tmp_path: Path) -> None:
+    case, one = hostile(tmp_path)
+    text, mermaid, vitest = (show(case, one, form) for form in ("text", "mermaid", "vitest"))
+    assert all(line.isprintable() for form in (text, mermaid, vitest) for line in form.split("\n"))
+    assert "a-[U+202E]`[U+000A]$;#<b>" in text
+    assert "a-[U+202E]#96;[U+000A]#36;#59;#35;#60;b>" in mermaid
+    assert 'describe("s\\"+evil() write-back"' in vitest
+    assert 'patch["a-\\u202e`\\n$;#<b>"] = stale["a-\\u202e`\\n$;#<b>"] ?? undefined;' in vitest
+
+
+def test_a_name_that_typescript_does_not_have_is_refused(tmp_path: Path) -> None:
+    case, one = hostile(tmp_path)
+    names = case.sections.regression_test.model_copy(update={"update": "evil();//"})
+    evil = replace(case, sections=case.sections.model_copy(update={"regression_test": names}))
+    with pytest.raises(InputError, match=r"regression_test.update: 'evil\(\);//'; allowed: letters"):
+        show(evil, one, "vitest")
