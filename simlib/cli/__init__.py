@@ -22,6 +22,7 @@ from simlib.cli.output import complain
 from simlib.cli.replay import replay
 from simlib.cli.report import report
 from simlib.cli.run import run
+from simlib.cli.sweep import sweep
 from simlib.cli.testbed import testbed
 from simlib.cli.validate import validate
 from simlib.common import interrupts
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 for quick in (report, run, bench, strategies, workloads, schema):  # they refuse wrong input before the engine is imported
     app.command()(quick)
-for command in (replay, interleave, calibrate, validate, testbed):
+for command in (replay, interleave, calibrate, validate, testbed, sweep):
     app.command()(announced(command))
 
 

@@ -51,6 +51,18 @@ class Workers:
             self.pipes.append(ours)
         return ours
 
+    def bury(self, pipe: Connection) -> int:
+        """See to the end of the process at the other side of the pipe, which has closed it; returns its exit status."""
+        position = self.pipes.index(pipe)
+        process = self.processes.pop(position)
+        self.pipes.pop(position).close()
+        process.join(1.0)
+        process.kill()
+        process.join()
+        status = process.exitcode
+        process.close()
+        return int(status or 0)
+
     def join(self) -> None:
         """Wait until all of them have ended by themselves."""
         for process in self.processes:
@@ -70,7 +82,7 @@ def spread(task: Callable[[T], R], items: Sequence[T], jobs: int) -> Generator[R
         Exception: what the task raised, of the first item that failed.
     """
     with Workers() as workers:
-        yield from _in_order(items, [workers.start(_serve, task) for _ in range(min(jobs, len(items)))])
+        yield from _in_order(items, [workers.start(serve, task) for _ in range(min(jobs, len(items)))])
 
 
 def _in_order(items: Sequence[T], idle: Sequence[Connection]) -> Iterator[Any]:
@@ -107,7 +119,7 @@ def _receive(pipe: Connection) -> Any:
         raise RunError("a worker process died before it was done (out of memory?)") from None
 
 
-def _serve(pipe: Connection, task: Callable[[Any], Any]) -> None:
+def serve(pipe: Connection, task: Callable[[Any], Any]) -> None:
     """The worker: answer each item with its result, or with what the task raised."""
     with suppress(EOFError, BrokenPipeError):
         while True:
