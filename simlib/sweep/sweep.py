@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from simlib.common.crew import Crew
+from simlib.common.workers import Crew
 from simlib.estimate.experiment import check_engines
 from simlib.sweep.block import Job, simulate_jobs
 from simlib.sweep.folder import Entry, Folder
