@@ -1,11 +1,11 @@
 """A sweep file: a workload, the settings that vary, which combinations are run, and how precisely each is wanted."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
 from scipy.stats import qmc
 
 from simlib.common.arrays import Floats
@@ -71,7 +71,13 @@ def _listed(data: Any) -> Any:
     return {"values": data} if isinstance(data, list) else data
 
 
-Axis = Annotated[Span | Choice, BeforeValidator(_listed)]
+def _kind_of_axis(data: Any) -> str:
+    return "list" if isinstance(data, Choice) or (isinstance(data, Mapping) and "values" in data) else "range"
+
+
+Axis = Annotated[
+    Annotated[Span, Tag("range")] | Annotated[Choice, Tag("list")], Discriminator(_kind_of_axis), BeforeValidator(_listed)
+]
 
 
 class Grid(Strict):
