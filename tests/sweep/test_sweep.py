@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -222,11 +221,11 @@ def begin(plan: str, folder: Path) -> "subprocess.Popen[str]":
 def test_killed_at_ten_random_moments_it_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     name = tiny_sweep(tmp_path, ("duration: 40", "duration: 4000"), ("absolute: 0.05, most: 12", "most: 40"))
     run_sweep(make_plan(name), Folder(tmp_path / "whole"), jobs=2)
-    rng, killed = random.Random(7), 0
+    rng, killed = np.random.default_rng(7), 0
     while True:
         command = begin(name, tmp_path / "killed")
         try:
-            output, errors = command.communicate(timeout=rng.uniform(3, 9) if killed < 10 else 300)
+            _, errors = command.communicate(timeout=rng.uniform(3, 9) if killed < 10 else 300)
         except subprocess.TimeoutExpired:
             if blocks(tmp_path / "killed") and rng.random() < 0.5:  # in turn the client alone, and everything at once
                 command.kill()
