@@ -1,5 +1,6 @@
 """`simlib sweep`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ def sweep(
 ) -> None:
     """Run a workload with many settings; what is finished is kept, and only what is missing is simulated."""
     from simlib.sweep.folder import Folder
+    from simlib.sweep.on_dask import on_dask
     from simlib.sweep.plan import make_plan
     from simlib.sweep.sweep import read_status, run_sweep
 
@@ -34,7 +36,8 @@ def sweep(
         for line in found.changed:
             complain(f"changed since the last run: {line}")
         with announcing(), progress_bar("cells", found.missing + found.failed) as step:
-            found = run_sweep(plan, folder, jobs=jobs, again=force, say=complain, progress=step)
+            engine = partial(on_dask, dask, jobs) if dask else None
+            found = run_sweep(plan, folder, jobs=jobs, engine=engine, again=force, say=complain, progress=step)
     if as_json:
         print_json(found.to_json() | ({} if status or dry_run else {"results": str(folder.path / "results.parquet")}))
     else:
