@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from simlib.cli.bench import bench
 from simlib.cli.calibrate import calibrate
+from simlib.cli.check import check
 from simlib.cli.compiling import announced
 from simlib.cli.interleave import interleave
 from simlib.cli.lists import schema, strategies, workloads
@@ -22,6 +23,7 @@ from simlib.cli.output import complain, use_plain_signs
 from simlib.cli.replay import replay
 from simlib.cli.report import report
 from simlib.cli.run import run
+from simlib.cli.sweep import sweep
 from simlib.cli.testbed import testbed
 from simlib.cli.validate import validate
 from simlib.common import interrupts
@@ -33,9 +35,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How often does a stale write clobber a fresh one, and does the fix end it?",
 )
-for quick in (report, run, bench, strategies, workloads, schema):  # they refuse wrong input before the engine is imported
+for quick in (
+    report,
+    run,
+    check,
+    bench,
+    strategies,
+    workloads,
+    schema,
+):  # they refuse wrong input before the engine is imported
     app.command()(quick)
-for command in (replay, interleave, calibrate, validate, testbed):
+for command in (replay, interleave, calibrate, validate, testbed, sweep):
     app.command()(announced(command))
 
 

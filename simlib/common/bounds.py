@@ -36,6 +36,8 @@ SEED = Bounds(0, 2**63 - 1)
 """What every tool that keeps a seed as an integer can hold."""
 REPLICATES = Bounds(1, 1_000_000)
 """A million replicates tell a rate of one in a million units even if each replicate has only a few."""
+GATE_REPLICATES = Bounds(2, 1_000_000)
+"""At which a gate gives up; of one replicate there is no interval."""
 PREDICTIONS = Bounds(2, 10_000)
 """Replicates of the model for each prediction of a validation; each is kept in memory."""
 JOBS = Bounds(1, 256)

@@ -8,12 +8,14 @@ import multiprocessing as mp
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import islice
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from simlib.common import interrupts
 from simlib.common.errors import RunError
@@ -51,10 +53,86 @@ class Workers:
             self.pipes.append(ours)
         return ours
 
+    def bury(self, pipe: Connection) -> int:
+        """See to the end of the process at the other side of the pipe, which has closed it; returns its exit status."""
+        position = self.pipes.index(pipe)
+        process = self.processes.pop(position)
+        self.pipes.pop(position).close()
+        process.join(1.0)
+        process.kill()
+        process.join()
+        status = process.exitcode
+        process.close()
+        return int(status or 0)
+
     def join(self) -> None:
         """Wait until all of them have ended by themselves."""
         for process in self.processes:
             process.join()
+
+
+class WorkerDied(RunError):
+    """The process that worked on an item is gone: killed, out of memory, or crashed."""
+
+
+class Crew(Generic[T, R]):
+    """So many processes that work out `task` of each item given to them: `with Crew(task, jobs) as crew: ...`.
+
+    One that dies is replaced, and what it was doing comes back as an error: who hands out the work decides what to do again.
+
+    Args:
+        task: what can be pickled: a function of a module, or a `partial` of one. So can the items.
+        jobs: how many processes at most.
+    """
+
+    def __init__(self, task: Callable[[T], R], jobs: int) -> None:
+        self._task, self._jobs, self._workers = task, jobs, Workers()
+        self._idle: list[Connection] = []
+        self._at_work: dict[Connection, T] = {}
+
+    def __enter__(self) -> "Crew[T, R]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._workers.__exit__()
+
+    @property
+    def free(self) -> int:
+        """How many more items can be given out now."""
+        return self._jobs - len(self._at_work)
+
+    def give(self, item: T) -> None:
+        """Have an item worked out; there must be a process `free`."""
+        pipe = self._idle.pop() if self._idle else self._workers.start(_serve, self._task)
+        with suppress(BrokenPipeError, ConnectionResetError):  # that it is dead will be noticed when it does not answer
+            pipe.send(item)
+        self._at_work[pipe] = item
+
+    def collect(self) -> list[tuple[T, R | Exception]]:
+        """Wait until something is done; each item with its result, or with the error that it ended in. In no order."""
+        return [(self._at_work.pop(pipe), self._receive(pipe)) for pipe in _ready(self._at_work)]
+
+    def _receive(self, pipe: Connection) -> R | Exception:
+        try:
+            result: R | Exception = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return WorkerDied(f"a worker process died: it {_ended(self._workers.bury(pipe))}")
+        self._idle.append(pipe)
+        return result
+
+
+def _ready(pipes: Iterable[Connection]) -> list[Connection]:
+    waiting = list(pipes)
+    ready = connection.wait(waiting)
+    return [pipe for pipe in waiting if pipe in ready]
+
+
+def _ended(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name
+    return f"was ended by {name}{' (out of memory?)' * (name == 'SIGKILL')}"
 
 
 def spread(task: Callable[[T], R], items: Sequence[T], jobs: int) -> Generator[R, None, None]:
@@ -69,42 +147,22 @@ def spread(task: Callable[[T], R], items: Sequence[T], jobs: int) -> Generator[R
         RunError: a worker died.
         Exception: what the task raised, of the first item that failed.
     """
-    with Workers() as workers:
-        yield from _in_order(items, [workers.start(_serve, task) for _ in range(min(jobs, len(items)))])
+    work, done, following = enumerate(items), {}, 0
+    with Crew(partial(_numbered, task), min(jobs, len(items))) as crew:
+        while following < len(items):
+            for numbered in islice(work, crew.free):
+                crew.give(numbered)
+            done.update({number: result for (number, _), result in crew.collect()})
+            while following in done:
+                result = done.pop(following)
+                if isinstance(result, Exception):
+                    raise result
+                yield result
+                following += 1
 
 
-def _in_order(items: Sequence[T], idle: Sequence[Connection]) -> Iterator[Any]:
-    """Hand out the items, collect the results, and give them out in order; a worker that is done gets the next item."""
-    work, given, done, following = iter(enumerate(items)), {}, {}, 0
-    for pipe, (number, item) in zip(idle, work, strict=False):
-        given[pipe] = number
-        _send(pipe, item)
-    while given:
-        ready = connection.wait(list(given))
-        for pipe in [pipe for pipe in given if pipe in ready]:
-            done[given.pop(pipe)] = _receive(pipe)
-            for number, item in work:
-                given[pipe] = number
-                _send(pipe, item)
-                break
-        while following in done:
-            result = done.pop(following)
-            if isinstance(result, BaseException):
-                raise result
-            yield result
-            following += 1
-
-
-def _send(pipe: Connection, item: object) -> None:
-    with suppress(BrokenPipeError, ConnectionResetError):  # that it is dead will be noticed when it does not answer
-        pipe.send(item)
-
-
-def _receive(pipe: Connection) -> Any:
-    try:
-        return pipe.recv()
-    except (EOFError, ConnectionResetError):
-        raise RunError("a worker process died before it was done (out of memory?)") from None
+def _numbered(task: Callable[[T], R], numbered: tuple[int, T]) -> R:
+    return task(numbered[1])
 
 
 def _serve(pipe: Connection, task: Callable[[Any], Any]) -> None:

@@ -150,17 +150,23 @@ def run(
 
 def _conditional(result: Result) -> dict[str, Rate]:
     """The rates of strategies that clobber too rarely to be counted well, where conditional Monte Carlo tells more."""
-    counted = {name: result.clobber_rate(name) for name in result.strategies}
-    rare = [name for name, rate in counted.items() if rate.totals.sum() < FEW and rate.estimate < RARE]
-    strategies = [result.case.strategy(name) for name in rare]
-    found = conditional_rates(result.workload, result.case, strategies, result.seed, result.replicates, ENGINES[result.engine])
-    return {
-        name: rate
-        for name, rate in found.items()
-        if np.count_nonzero(rate.totals) > 1
-        and rate.estimate < RARE
-        and 0 < rate.standard_error < (counted[name].standard_error or np.inf)
-    }
+    rare = [result.case.strategy(name) for name in result.strategies if is_rare(result.clobber_rate(name))]
+    found = conditional_rates(result.workload, result.case, rare, result.seed, result.replicates, ENGINES[result.engine])
+    return {name: rate for name, rate in found.items() if is_better(rate, result.clobber_rate(name))}
+
+
+def is_rare(counted: Rate) -> bool:
+    """Whether so few clobbers were counted that conditional Monte Carlo may know the rate better."""
+    return bool(counted.totals.sum() < FEW and counted.estimate < RARE)
+
+
+def is_better(conditional: Rate, counted: Rate) -> bool:
+    """Whether the rate by conditional Monte Carlo is known, and known better than the counted one."""
+    return bool(
+        np.count_nonzero(conditional.totals) > 1
+        and conditional.estimate < RARE
+        and 0 < conditional.standard_error < (counted.standard_error or np.inf)
+    )
 
 
 def _parts(task: Callable[[int], Totals], count: int, jobs: int) -> Generator[Totals, None, None]:

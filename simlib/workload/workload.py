@@ -278,12 +278,17 @@ def load_workload(name: str, overrides: Sequence[str] = ()) -> Workload:
     path = find("workloads", name)
     data = load_yaml(path)
     for override in overrides:
-        _override(data, override, str(path))
+        set_override(data, override, str(path))
     data["case"] = find_beside(path, "cases", data.get("case"))
     return validated(Workload, data, str(path))
 
 
-def _override(data: dict[str, Any], override: str, source: str) -> None:
+def set_override(data: dict[str, Any], override: str, source: str) -> None:
+    """Change a workload file's `data` as `--set key.key=value` says; `source` is the file.
+
+    Raises:
+        InputError: it is not written so, or there is no such key.
+    """
     keys, equals, text = override.partition("=")
     if not equals or not keys:
         raise InputError(f"--set {_short(override)}: write key.key=value, as in traffic.patch.rate=2")
@@ -291,35 +296,42 @@ def _override(data: dict[str, Any], override: str, source: str) -> None:
         value = parse_yaml(text)
     except yaml.YAMLError as error:
         raise InputError(f"--set {_short(override)}: {shown(text)} is not a YAML value: {yaml_fault(error)}") from None
+    set_value(data, keys, value, f"--set {_short(override)}", source)
+
+
+def set_value(data: dict[str, Any], keys: str, value: Any, place: str, source: str) -> None:
+    """Give the key `key.key` of a workload file's `data` another value; `place` says who asks, `source` is the file.
+
+    Raises:
+        InputError: there is no such key.
+    """
     *parents, last = keys.split(".")
     node: Any = data
     for number, key in enumerate(parents):
-        node = _child(node, key, ".".join(parents[: number + 1]), override, source)
+        node = _child(node, key, ".".join(parents[: number + 1]), place, source)
     if isinstance(node, dict):
         node[last] = value
     elif isinstance(node, list):
-        node[_position(node, last, override, source)] = value
+        node[_position(node, last, place, source)] = value
     else:
-        raise InputError(f"--set {_short(override)}: {'.'.join(parents)} in {source} is {shown(node)}, which has no keys")
+        raise InputError(f"{place}: {'.'.join(parents)} in {source} is {shown(node)}, which has no keys")
 
 
-def _child(node: Any, key: str, place: str, override: str, source: str) -> Any:
+def _child(node: Any, key: str, where: str, place: str, source: str) -> Any:
     if isinstance(node, dict):
-        if place == "store":
+        if where == "store":
             return node.setdefault(key, {})  # the one optional mapping of a workload
         if key in node:
             return node[key]
     if isinstance(node, list):
-        return node[_position(node, key, override, source)]
+        return node[_position(node, key, place, source)]
     known = [str(name) for name in node] if isinstance(node, Mapping) else []
-    raise InputError(f"--set {_short(override)}: {source} has no {_short(place)}; {choose(key, known)}")
+    raise InputError(f"{place}: {source} has no {_short(where)}; {choose(key, known)}")
 
 
-def _position(node: list[Any], key: str, override: str, source: str) -> int:
+def _position(node: list[Any], key: str, place: str, source: str) -> int:
     if not key.isdecimal() or int(key) >= len(node):
-        raise InputError(
-            f"--set {_short(override)}: {shown(key)} is not a position in that list of {source}; allowed: 0 to {len(node) - 1}"
-        )
+        raise InputError(f"{place}: {shown(key)} is not a position in that list of {source}; allowed: 0 to {len(node) - 1}")
     return int(key)
 
 

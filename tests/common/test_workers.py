@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from places import ROOT
 from processes import group_is_gone, wait_until
-from tasks import die_at_one, power, refuse_two
+from tasks import die_at_one, kill_itself_at, power, refuse_two
 
 from simlib.common.errors import InputError, RunError
-from simlib.common.workers import spread
+from simlib.common.workers import Crew, WorkerDied, spread
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
@@ -32,6 +32,21 @@ def test_what_a_task_raises_is_raised_here_after_the_results_before_it() -> None
 def test_a_worker_that_dies_fails_the_run_in_one_line() -> None:
     with pytest.raises(RunError, match="a worker process died"):
         list(spread(die_at_one, range(3), 2))
+
+
+def test_a_crew_replaces_a_worker_that_is_killed_and_returns_what_it_was_doing_as_an_error() -> None:
+    found: dict[int, int | Exception] = {}
+    with Crew(partial(kill_itself_at, 3), 2) as crew:
+        for item in range(8):
+            if not crew.free:
+                found.update(crew.collect())
+            crew.give(item)
+        while len(found) < 8:
+            found.update(crew.collect())
+    died = found.pop(3)
+    assert isinstance(died, WorkerDied)
+    assert str(died) == "a worker process died: it was ended by SIGKILL (out of memory?)"
+    assert found == {item: item for item in range(8) if item != 3}
 
 
 SIGNALS = pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""`simlib sweep`."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simlib.cli.compiling import announcing
+from simlib.cli.options import Json, Overrides, number
+from simlib.cli.output import complain, print_json, progress_bar
+from simlib.common import bounds
+from simlib.common.errors import RunError
+
+
+def sweep(
+    name: Annotated[str, typer.Argument(metavar="SWEEP", help="A name in data/sweeps, or a path.")],
+    out: Annotated[Path, typer.Option(help="Folder that holds everything; made if it is not there.")],
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    jobs: Annotated[int | None, number(bounds.JOBS, "Processes; else as many as there are cores.")] = None,
+    dask: Annotated[str, typer.Option(metavar="ADDRESS", help="A Dask scheduler that does the work; or 'local'.")] = "",
+    force: Annotated[bool, typer.Option(help="Simulate everything again.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would run, and how long it may take.")] = False,
+    status: Annotated[bool, typer.Option(help="Say how far it is.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a workload with many settings; what is finished is kept, and only what is missing is simulated."""
+    from simlib.sweep.folder import Folder
+    from simlib.sweep.on_dask import on_dask
+    from simlib.sweep.plan import make_plan
+    from simlib.sweep.sweep import read_status, run_sweep
+
+    folder = Folder(out)
+    plan = make_plan(name, overrides, known=folder.read_plan())
+    found = read_status(plan, folder, jobs)
+    if not (status or dry_run):
+        for line in found.changed:
+            complain(f"changed since the last run: {line}")
+        with announcing(), progress_bar("cells", found.missing + found.failed) as step:
+            engine = partial(on_dask, dask, jobs) if dask else None
+            found = run_sweep(plan, folder, jobs=jobs, engine=engine, again=force, say=complain, progress=step)
+    if as_json:
+        print_json(found.to_json() | ({} if status or dry_run else {"results": str(folder.path / "results.parquet")}))
+    else:
+        print(f"{found.cells:,} cells: {found.done:,} done, {found.missing:,} missing, {found.failed:,} failed")
+    if found.failed and not (status or dry_run):
+        raise RunError(f"{found.failed:,} of {found.cells:,} cells failed; {folder.path}/results.parquet says why")
