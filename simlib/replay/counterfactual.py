@@ -74,12 +74,24 @@ class Counterfactual:
 
 
 def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] = ()) -> Counterfactual:
-    """Replay the recording with each strategy; none named means all.
+    """What each strategy would have done on the timeline of a recording.
 
-    The recorded rule is always among them.
+    Args:
+        case: the recording's case.
+        recording: as `read_recording` gives it.
+        strategies: names; none means all. The recorded rule is always among them.
 
     Raises:
         InputError: an unknown strategy.
+
+    Examples:
+        >>> from simlib import load_case
+        >>> from simlib.replay.recording import find_recording, read_recording
+        >>> case = load_case("openclaw-70575")
+        >>> recording = read_recording(find_recording("store-2026.4.22-two-processes"), case)
+        >>> found = counterfactual(case, recording, ["after-19328", "in-mutator"])
+        >>> found.check.exact, found.units, found.clobbered
+        (True, 681, {'after-19328': 5, 'in-mutator': 0, 'before-19328': 7})
     """
     names = list(dict.fromkeys([*(strategies or case.strategies), recording.rule]))
     serial = replay_strategy(case, case.reference, recording.history)

@@ -82,7 +82,7 @@ def _header(header: dict[str, Any], case: Case, place: str) -> dict[str, Any]:
     if not 1 <= header["sessions"] <= MOST_SESSIONS:
         raise InputError(f"{place}: {header['sessions']} sessions; allowed: 1 to {MOST_SESSIONS:,}")
     if header["rule"] not in case.strategies:
-        raise InputError(f"{place}: rule '{header['rule']:.80}' is not in case {case.name}; {allowed(list(case.strategies))}")
+        raise InputError(f"{place}: rule {header['rule']!r:.80} is not in case {case.name}; {allowed(list(case.strategies))}")
     return header
 
 
@@ -101,7 +101,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _check_line(line: dict[str, Any], place: str, needed_by: Mapping[str, Mapping[str, type]], sessions: int) -> None:
     _check_keys(line, needed_by.get(str(line.get("kind")), _NEEDED), place)
     if line["kind"] not in needed_by:
-        raise InputError(f"{place}: kind '{line['kind']:.80}' is not known; {allowed(list(needed_by))}")
+        raise InputError(f"{place}: kind {line['kind']!r:.80} is not known; {allowed(list(needed_by))}")
     for key, low, high in _bounds(line, sessions):
         if not low <= line[key] <= high:
             raise InputError(f"{place}: {key} {line[key]} is not there; allowed: {low} to {high}")
@@ -112,10 +112,10 @@ def _check_values(line: dict[str, Any], place: str, case: Case) -> None:
         known = case.request if key == "request" else case.fields
         for field, value in line.get(key, {}).items():
             if field not in known:
-                raise InputError(f"{place}: {key}: '{field:.80}' is not in case {case.name}; {allowed(known)}")
+                raise InputError(f"{place}: {key}: {field!r:.80} is not in case {case.name}; {allowed(known)}")
             if isinstance(value, list | dict):
                 raise InputError(
-                    f"{place}: {key}.{field:.80}: {_TYPES[type(value)]}; allowed: text, a number, true, false, null"
+                    f"{place}: {key}: {field!r:.80}: {_TYPES[type(value)]}; allowed: text, a number, true, false, null"
                 )
 
 
