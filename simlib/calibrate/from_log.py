@@ -12,7 +12,6 @@ the events of units of work, which alone name sessions:
 A log that has the slow and the failed responses only is refused.
 """
 
-import json
 import re
 from array import array
 from collections import Counter
@@ -30,6 +29,7 @@ from simlib.case.sections import LogModel, needed
 from simlib.common.arrays import Floats
 from simlib.common.broken_lines import Broken, read_lines
 from simlib.common.errors import InputError
+from simlib.common.json_text import parse_json
 from simlib.workload.workload import Workload
 
 _REQUEST = re.compile(r"← req (\S+) .*?\bconn=(\S+) id=(\S+)")
@@ -115,10 +115,10 @@ def _read(path: Path, section: LogModel) -> _Log:
     log = _Log(section)
     for number, line in read_lines(path, log.broken):
         try:
-            data = json.loads(line)
+            data = parse_json(line)
             time = datetime.fromisoformat(data["time"]).timestamp()
             log.line(time, str(data.get("0")), data.get("1"))
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             log.broken.add(number)
     return log
 

@@ -13,7 +13,6 @@ and the session, may be left out.
 """
 
 import csv
-import json
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -29,9 +28,12 @@ from simlib.calibrate.usual import like, usual_workload
 from simlib.case.case import Case
 from simlib.common.broken_lines import Broken, read_lines
 from simlib.common.errors import InputError
+from simlib.common.json_text import parse_json
 from simlib.workload.workload import Workload
 
 _UNNAMED = object()
+LATEST = 1e13
+"""In seconds, or in milliseconds since 1970 from a source that counts those; beyond it differences are lost."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ def _time(text: Any) -> float:
         time = float(text)
     except ValueError:
         time = datetime.fromisoformat(text).timestamp()
-    if not np.isfinite(time):
+    if not abs(time) <= LATEST:  # nor is NaN
         raise ValueError(text)
     return time
 
@@ -115,14 +117,14 @@ def _rows(path: Path, broken: Broken) -> Iterator[tuple[int, dict[str, Any]]]:
             if not text:
                 continue
             if text.startswith("{"):
-                yield number, json.loads(text)
+                yield number, parse_json(text)
             elif header is None:
                 header = [cell.strip() for cell in next(csv.reader([text]))]
                 if "time" not in header or "kind" not in header:
                     raise InputError(f"{path}: line {number}: a CSV trace begins with a line 'time,kind,session,fields'")
             else:
                 yield number, dict(zip(header, next(csv.reader([text])), strict=True))
-        except (ValueError, csv.Error, RecursionError):
+        except (ValueError, csv.Error):
             broken.add(number)
 
 

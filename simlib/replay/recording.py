@@ -99,8 +99,18 @@ def shipped_recordings() -> list[str]:
 def read_recording(path: Path, case: Case) -> Recording:
     """The recording as a history of `case`.
 
+    Args:
+        path: a plain or gzipped file; `find_recording` knows the shipped ones.
+        case: whose fields, sites and strategies the recording names.
+
     Raises:
-        InputError: the file is damaged, is no recording, or has something that the case does not know.
+        InputError: the file is damaged, is no recording, or has something that the case does not know; names the line.
+
+    Examples:
+        >>> from simlib import load_case
+        >>> recording = read_recording(find_recording("store-2026.4.22-two-processes"), load_case("openclaw-70575"))
+        >>> recording.rule, len(recording.history)
+        ('before-19328', 1400)
     """
     header, transactions = read_lines(path, case)
     # Lock and commit order agree, as the lock is exclusive; failed transactions come where they ended.

@@ -82,7 +82,7 @@ def _header(header: dict[str, Any], case: Case, place: str) -> dict[str, Any]:
     if not 1 <= header["sessions"] <= MOST_SESSIONS:
         raise InputError(f"{place}: {header['sessions']} sessions; allowed: 1 to {MOST_SESSIONS:,}")
     if header["rule"] not in case.strategies:
-        raise InputError(f"{place}: rule '{header['rule']}' is not in case {case.name}; {allowed(list(case.strategies))}")
+        raise InputError(f"{place}: rule {header['rule']!r:.80} is not in case {case.name}; {allowed(list(case.strategies))}")
     return header
 
 
@@ -101,7 +101,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _check_line(line: dict[str, Any], place: str, needed_by: Mapping[str, Mapping[str, type]], sessions: int) -> None:
     _check_keys(line, needed_by.get(str(line.get("kind")), _NEEDED), place)
     if line["kind"] not in needed_by:
-        raise InputError(f"{place}: kind '{line['kind']}' is not known; {allowed(list(needed_by))}")
+        raise InputError(f"{place}: kind {line['kind']!r:.80} is not known; {allowed(list(needed_by))}")
     for key, low, high in _bounds(line, sessions):
         if not low <= line[key] <= high:
             raise InputError(f"{place}: {key} {line[key]} is not there; allowed: {low} to {high}")
@@ -112,9 +112,11 @@ def _check_values(line: dict[str, Any], place: str, case: Case) -> None:
         known = case.request if key == "request" else case.fields
         for field, value in line.get(key, {}).items():
             if field not in known:
-                raise InputError(f"{place}: {key}: '{field}' is not in case {case.name}; {allowed(known)}")
+                raise InputError(f"{place}: {key}: {field!r:.80} is not in case {case.name}; {allowed(known)}")
             if isinstance(value, list | dict):
-                raise InputError(f"{place}: {key}.{field}: {_TYPES[type(value)]}; allowed: text, a number, true, false, null")
+                raise InputError(
+                    f"{place}: {key}: {field!r:.80}: {_TYPES[type(value)]}; allowed: text, a number, true, false, null"
+                )
 
 
 def _bounds(line: Mapping[str, Any], sessions: int) -> Iterator[tuple[str, float, float]]:
@@ -135,7 +137,7 @@ def _check_keys(line: dict[str, Any], needed: Mapping[str, type], place: str) ->
             raise InputError(f"{place}: no '{key}'; needed: {', '.join(needed)}")
         # In Python a bool is an int, and in JSON 1 is a float.
         if isinstance(line[key], bool) != (kind is bool) or not isinstance(line[key], int | float if kind is float else kind):
-            raise InputError(f"{place}: {key}: {line[key]!r} is not {_TYPES[kind]}")
+            raise InputError(f"{place}: {key}: {line[key]!r:.80} is not {_TYPES[kind]}")
 
 
 def _check_links(transactions: list[dict[str, Any]], numbers: Mapping[int, int], path: Path) -> None:

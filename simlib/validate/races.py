@@ -89,7 +89,7 @@ def read_trials(path: Path, case: Case) -> Trials:
     if not isinstance(data, dict) or not isinstance(data.get("trials"), list) or not isinstance(data.get("version"), str):
         raise InputError(f"{path}: not a recording of races: needed: version, a text, and trials, a list")
     if (build := data["version"]) not in section.builds:
-        raise InputError(f"{path}: version '{build}' ships no strategy that is known; {allowed(list(section.builds))}")
+        raise InputError(f"{path}: version {build!r:.80} ships no strategy that is known; {allowed(list(section.builds))}")
     needed_keys: dict[str, type] = {section.unit.sent: float, section.outside.sent: float, section.outside.ok: bool}
     needed_keys |= dict.fromkeys(section.lost.values(), bool)
     for number, trial in enumerate(data["trials"]):

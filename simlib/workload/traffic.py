@@ -13,8 +13,12 @@ from simlib.case.case import Case
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.case.snapshots import sources, steps_back
 from simlib.common.arrays import Codes, Floats, Ints
+from simlib.common.errors import InputError
 from simlib.workload.distributions import Constant, Distribution
 from simlib.workload.workload import Bursty, Diurnal, Flow, Periodic, Recorded, Workload
+
+MOST_PERIODS = 20_000_000
+"""Busy periods of one kind of flow in a replicate; each takes some fifty bytes."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +173,19 @@ def _poisson(rate: float, duration: float, name: str, streams: Streams) -> Float
 
 
 def _busy_periods(pattern: Bursty, duration: float, name: str, streams: Streams) -> tuple[Floats, Floats]:
-    """Starts and lengths of the busy periods that cover [0, duration); the source starts in its stationary state."""
+    """Starts and lengths of the busy periods that cover [0, duration); the source starts in its stationary state.
+
+    Raises:
+        InputError: there would be more of them than any traffic needs.
+    """
     starts_busy = streams.uniform(f"{name}.phase", 1)[0] < pattern.busy / (pattern.busy + pattern.idle)
-    size = int(2 * duration / (pattern.busy + pattern.idle) + 20)
+    size = 2 * duration / (pattern.busy + pattern.idle) + 20
+    if size > MOST_PERIODS:
+        raise InputError(
+            f"traffic.{name}.arrivals: periods of {pattern.busy:g} and {pattern.idle:g} s "
+            f"are some {size:.2g} in {duration:g} s; allowed: {MOST_PERIODS:,}"
+        )
+    size = int(size)
     while True:
         busy = -pattern.busy * np.log1p(-streams.uniform(f"{name}.busy", size))
         idle = -pattern.idle * np.log1p(-streams.uniform(f"{name}.idle", size))

@@ -86,14 +86,14 @@ def test_the_number_of_processes_is_the_one_asked_for_and_does_not_show(case):
 def test_further_processes_are_started_if_there_is_enough_to_do_though_it_be_few_replicates(case, monkeypatch):
     """The transactions to expect: 2 turns of 3 and 1 patch of 1 a second, for 5 s, 3 times over."""
     model = load_workload("quiet", ["duration=5", "traffic.turn.rate=2", "traffic.patch.rate=1", "traffic.inbound.rate=0"])
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
     found = []
-    for threshold in (105, 104):
+    for threshold, processors in ((105, 2), (104, 2), (104, None)):
+        monkeypatch.setattr("os.cpu_count", lambda processors=processors: processors)
         monkeypatch.setitem(WORTH_A_POOL, "compiled", threshold)
         found.append(run_and_watch(model, case, ["all-sites"], replicates=3))
-    (one, alone), (two, together) = found
-    assert one == two
-    assert alone == [0] * 3
+    (one, alone), (two, together), (three, unknown) = found
+    assert one == two == three
+    assert alone == unknown == [0] * 3
     assert max(together) == 2
 
 

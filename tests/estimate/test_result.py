@@ -50,7 +50,7 @@ def one_cost(random: np.random.Generator) -> Cost:
     ended = int(random.integers(1000, 2000))
     return Cost(
         ended=ended, timeouts=int(random.integers(1, 90)), span=float(random.integers(50, 60)),
-        waited=ended * 0.25, held=ended * 0.0625,
+        waited=ended * 0.25, held=ended * 0.0078125,
         waits=histogram({0: 40, 300: 50, 310: 8, 320: 2}), holds=histogram({200: 60, 210: 30, 220: 10}),
     )  # fmt: skip
 
@@ -124,8 +124,8 @@ def price_of(name: str) -> dict[str, float]:
     ended, timeouts = (sum(getattr(one, what) for one in costs) for what in ("ended", "timeouts"))
     return PRICE | {
         "wait_mean": 0.25,
-        "hold_mean": ended * 0.0625 / (ended - timeouts),
-        "utilisation": ended * 0.0625 / sum(one.span for one in costs),
+        "hold_mean": ended * 0.0078125 / (ended - timeouts),
+        "utilisation": ended * 0.0078125 / sum(one.span for one in costs),
         "timeouts": timeouts,
     }
 

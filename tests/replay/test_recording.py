@@ -340,8 +340,8 @@ def test_times_are_in_seconds_and_rows_in_the_order_of_their_commits():
         ("proc", 10**12, "line 3: proc 1000000000000 is not there; allowed: 0 to 9999"),
         ("session", 10**12, "line 3: session 1000000000000 is not there; allowed: 0 to 4"),
         ("id", -1, "line 3: id -1 is not there; allowed: 0 to "),
-        ("written", {"label": ["x"]}, "line 3: written.label: a list; allowed: text"),
-        ("fresh", {"label": {}}, "line 3: fresh.label: an object; allowed: text"),
+        ("written", {"label": ["x"]}, "line 3: written: 'label': a list; allowed: text"),
+        ("fresh", {"label": {}}, "line 3: fresh: 'label': an object; allowed: text"),
     ],
 )
 def test_a_number_that_cannot_be_is_refused_with_its_line_and_its_bounds(key, value, message, tampered, refused):
