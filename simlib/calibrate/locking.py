@@ -155,8 +155,6 @@ def _tick(history: History, own: Bools) -> float | None:
     probability 1 - gap / tick. The tick is the one for which that adds up to the reads that were seen to be behind.
     """
     commits, reads = np.flatnonzero(history.ok), np.flatnonzero(own)
-    if commits.size < 2:
-        return None
     last = np.searchsorted(history.end[commits], history.read[reads], side="right") - 1
     reads, last = reads[last >= 1], last[last >= 1]
     newest, one_before = commits[last], commits[last - 1]

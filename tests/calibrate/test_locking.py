@@ -38,6 +38,12 @@ def test_the_mtimes_tick_is_found_again_in_a_run_of_the_model(tick: float) -> No
     assert found == pytest.approx(tick, rel=0.2, abs=1e-6)
 
 
+def test_a_history_without_a_commit_says_nothing() -> None:
+    rows = [Row("handler", float(n), n + 0.01, n + 0.02, ok=False, snapshot=-1) for n in range(30)]
+    locking = find_locking(timeline(*rows), CASE)
+    assert (locking.tick, locking.poll, locking.early, locking.release) == (None, None, 0.0, 0.0)
+
+
 @pytest.mark.parametrize("hold", [0.005, 0.025])
 def test_how_processes_share_the_lock_is_found_again_in_a_run_of_the_model(hold: float) -> None:
     workload = load_workload("handler-only", ["duration=60", "store.gateways=2", f"times.handler.hold={hold}"])
@@ -243,7 +249,7 @@ def test_too_few_asked_another_process_to_tell_when_the_lock_is_free() -> None:
 # ---- the mtime ---------------------------------------------------------------------------------------------------------------
 
 
-def behind(gap: float, *flags: bool, before: int = 0, loaded: bool = False) -> History:
+def behind(gap: float, *flags: bool, before: int = 0, loaded: bool = False, at_once: bool = False) -> History:
     """A commit, `gap` seconds later one of process 1, and then a read of process 0, which may be behind: once a second.
 
     Args:
@@ -251,6 +257,7 @@ def behind(gap: float, *flags: bool, before: int = 0, loaded: bool = False) -> H
         flags: for each second, whether the read shows the first commit in place of the second one.
         before: the process that does the first commit.
         loaded: whether process 0 reads another session in between.
+        at_once: whether it reads at the very moment of the second commit.
     """
     rows: list[Row] = []
     for second, flag in enumerate(flags):
@@ -261,7 +268,8 @@ def behind(gap: float, *flags: bool, before: int = 0, loaded: bool = False) -> H
             rows.append(Row("handler", first + gap / 2, first + gap / 2, first + gap / 2, session=1, ok=False, snapshot=-1))
         rows.append(Row("patch", first, first, first + gap, gateway=1, kind="patch"))
         shown = size if flag else len(rows) - 1
-        rows.append(Row("handler", second + 0.5, second + 0.5, second + 0.51, snapshot=shown))
+        read = first + gap if at_once else second + 0.5
+        rows.append(Row("handler", read, read, read + 0.01, snapshot=shown))
     return timeline(*rows)
 
 
@@ -273,6 +281,7 @@ def test_the_tick_by_hand() -> None:
     assert tick(0.01, 10, 20) == pytest.approx(0.02)
     assert tick(0.01, 15, 20) == pytest.approx(0.04)
     assert tick(0.01, 5, 20) == pytest.approx(0.01 / 0.75)
+    assert tick(0.01, 10, 20, at_once=True) == pytest.approx(0.02)
     assert tick(0.01, 4, 20) is None  # too few
     assert tick(0.001, 0, 20) == 0.0  # with the usual tick of 4 ms 15 would have been behind
     assert tick(0.001, 0, 6) is None
