@@ -75,24 +75,24 @@ class Counterfactual:
 
 
 def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] = ()) -> Counterfactual:
-    """Replay a recording with each strategy.
+    """What each strategy would have done on the timeline of a recording.
 
     Args:
         case: the recording's case.
-        recording: from `read_recording`.
-        strategies: names; none means all. The strategy that the recorded build ran is added if it is not among them.
+        recording: as `read_recording` gives it.
+        strategies: names; none means all. The recorded rule is always among them.
 
     Raises:
         InputError: an unknown strategy.
 
     Examples:
-        >>> from simlib import load_case, read_recording
-        >>> from simlib.replay.recording import find_recording
+        >>> from simlib import load_case
+        >>> from simlib.replay.recording import find_recording, read_recording
         >>> case = load_case("openclaw-70575")
-        >>> recording = read_recording(find_recording("store-2026.4.22-after-19328"), case)
-        >>> found = counterfactual(case, recording, ["all-sites"])
-        >>> found.check.exact, found.units, dict(found.clobbered)
-        (True, 1208, {'all-sites': 0, 'after-19328': 27})
+        >>> recording = read_recording(find_recording("store-2026.4.22-two-processes"), case)
+        >>> found = counterfactual(case, recording, ["after-19328", "in-mutator"])
+        >>> found.check.exact, found.units, found.clobbered
+        (True, 681, {'after-19328': 5, 'in-mutator': 0, 'before-19328': 7})
     """
     names = list(dict.fromkeys([*(strategies or case.strategies), recording.rule]))
     serial = replay_strategy(case, case.reference, recording.history)
