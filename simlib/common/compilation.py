@@ -1,11 +1,8 @@
 """Compilation by numba, kept on disk, so that only the very first call takes its time."""
 
-import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -33,39 +30,11 @@ def inlined(function: F) -> F:
 
 def _compiled(function: F, **options: Any) -> F:
     try:
-        dispatcher = njit(cache=True, **options)(function)
+        return cast(F, njit(cache=True, **options)(function))
     except RuntimeError:  # numba may write neither beside the source nor in the user's cache
         os.environ["NUMBA_CACHE_DIR"] = str(_temporary_folder())
         config.reload_config()  # type: ignore[no-untyped-call] # numba has no types
-        dispatcher = njit(cache=True, **options)(function)
-    if dispatcher is not function:  # as it is when numba is switched off
-        # Numba looks at the function's own file only, and would go on using what it made of another file's old text.
-        index = dispatcher._cache._cache_file
-        index._source_stamp = f"{index._source_stamp} {_stamp(function.__module__)}"
-    return cast(F, dispatcher)
-
-
-def _stamp(module: str) -> str:
-    """A digest of the source of a module and of all of the package's modules that it imports, directly or not."""
-    digest, waiting, known = hashlib.sha256(), [module], {module}
-    while waiting:
-        text, imports = _source(waiting.pop())
-        digest.update(text)
-        waiting += [name for name in imports if name not in known]
-        known.update(imports)
-    return digest.hexdigest()
-
-
-@cache
-def _source(module: str) -> tuple[bytes, tuple[str, ...]]:
-    """The text of a module of the package, and the modules that it may import from there; both empty if it is not there."""
-    path = Path(__file__).parents[1].joinpath(*module.split(".")[1:])
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    if not path.exists():
-        return b"", ()
-    text = path.read_text(encoding="utf-8")
-    lines = re.findall(r"^from (simlib[\w.]*) import (.*)", text, re.MULTILINE)
-    return text.encode(), tuple(f"{home}.{name}".rstrip(".") for home, names in lines for name in ("", *names.split(", ")))
+        return cast(F, njit(cache=True, **options)(function))
 
 
 def _temporary_folder() -> Path:

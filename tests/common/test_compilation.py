@@ -49,17 +49,3 @@ def test_where_neither_the_package_nor_the_home_can_be_written_the_cache_is_in_t
     done = python("from simlib.replay.judging import needs_race; print(needs_race(1, 2, 3))", tmp_path, **nowhere)
     assert done.stdout == "False\n"
     assert list(temporary.glob("simlib-*/**/*.nbi"))
-
-
-def test_what_was_compiled_is_not_used_again_when_another_file_that_it_was_made_of_has_changed(tmp_path):
-    (tmp_path / "simlib" / "common").mkdir(parents=True)
-    for name in ("__init__.py", "common/__init__.py", "common/compilation.py", "common/errors.py"):
-        shutil.copy(ROOT / "simlib" / name, tmp_path / "simlib" / name)
-    callee, caller = (tmp_path / "simlib" / name for name in ("callee.py", "caller.py"))
-    head = "from simlib.common.compilation import inlined\n"
-    caller.write_text(f"{head}from simlib.callee import one\n@inlined\ndef two(): return 2 * one()\n")
-    said = []
-    for number in (1, 3, 1):
-        callee.write_text(f"{head}@inlined\ndef one(): return {number}\n")
-        said.append(python("from simlib.caller import two; print(two())", tmp_path, NUMBA_CACHE_DIR="").stdout)
-    assert said == ["2\n", "6\n", "2\n"]

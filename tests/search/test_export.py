@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simlib.case.case import Case, Scope, load_case
+from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError, RunError
 from simlib.search.counterexample import Counterexample, Step
 from simlib.search.export import FORMS, show
@@ -39,7 +39,7 @@ sequenceDiagram
 """
 
 SEEN_LATE = """\
-after-19328: lastTo reverted at handler (race), 4 steps in scope by hand
+after-19328: lastTo reverted at handler (race), 4 steps in scope handler+patch+patch
   0. the entry has lastTo = peer-1
   1. patch 1: patch asks for lastTo = peer-2, sendPolicy = undefined, commits; the entry has lastTo = peer-2
   2. patch 2: patch asks for lastTo = peer-3, commits; the entry has lastTo = peer-3
@@ -88,16 +88,14 @@ def test_a_stale_read_says_what_it_shows(proofs: Proofs) -> None:
 
 
 def test_a_read_from_the_cache_says_after_which_of_several_commits_by_hand() -> None:
-    flows = (("patch", ("patch",)), ("patch", ("patch",)), ("handler", ("handler",)))
     steps = (
-        Step(0, "patch", commits=True, shows=-1, request={"lastTo": 2, "sendPolicy": 0}),
-        Step(1, "patch", commits=True, shows=0, request={"lastTo": 3}),
-        Step(2, "handler", commits=False, shows=0, request={}),
-        Step(2, "handler", commits=True, shows=0, request={}),
+        Step(1, "patch", commits=True, shows=-1, request={"lastTo": 2, "sendPolicy": 0}),
+        Step(2, "patch", commits=True, shows=0, request={"lastTo": 3}),
+        Step(0, "handler", commits=False, shows=0, request={}),
+        Step(0, "handler", commits=True, shows=0, request={}),
     )
-    one = Counterexample(
-        "after-19328", Scope("by hand", flows), "handler", "lastTo", "reverted", True, {"lastTo": 1}, steps, price=0
-    )
+    scope = next(scope for scope in CASE.scopes if scope.name == "handler+patch+patch")
+    one = Counterexample("after-19328", scope, "handler", "lastTo", "reverted", True, {"lastTo": 1}, steps, price=0)
     assert show(CASE, one, "text") == SEEN_LATE
     assert "    F2->>S: handler reads (from the cache, as after step 1)\n" in show(CASE, one, "mermaid")
 
