@@ -38,7 +38,7 @@ def faults(one: Attempt, outcome: dict[str, Any]) -> list[str]:
         "bug line": "bug in simlib" in complaint,
         "memory": "MemoryError" in complaint or "bad_alloc" in complaint,
         "warning": "Warning" in complaint,
-        "several lines": len(lines) > (status != 0),
+        "several lines": len(lines) > 1,
         "no line": status in (1, 2) and not lines,
         "long line": any(len(line) > 2_000 for line in lines),
         "control characters": any(UNSEEN.search(text) for text in (output, complaint)),
