@@ -69,6 +69,14 @@ def run_command() -> int:
         return _status(error)
 
 
+_NO_BUGS: dict[type[Exception], str] = {
+    MemoryError: "not enough memory; shorten the duration, or ask for fewer sessions, processes or jobs",
+    RecursionError: "something is nested too deeply in what was given",
+    UnicodeError: "a text was given, or asked for, that this terminal or file cannot hold",
+}
+"""What other errors that no input should cause tell, without blaming simlib."""
+
+
 def _status(error: Exception) -> int:
     """Say what went wrong in one line; returns the exit status."""
     if isinstance(error, SimlibError):
@@ -82,9 +90,10 @@ def _status(error: Exception) -> int:
     if isinstance(error, OSError):
         complain(f"{error.filename or 'output'}: {error.strerror or error}")
         return 1
-    if isinstance(error, MemoryError):
-        complain("not enough memory; shorten `duration`, or ask for fewer sessions or processes")
-        return 1
+    for kind, words in _NO_BUGS.items():
+        if isinstance(error, kind):
+            complain(f"{words} ({shown(str(error), 200)[1:-1] or kind.__name__}; --debug before the command shows where)")
+            return 1
     complain(f"{type(error).__name__}: {error} (this is a bug in simlib; --debug before the command shows where)")
     return 1
 

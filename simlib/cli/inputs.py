@@ -32,3 +32,26 @@ def load_inputs(
     for name in strategies:
         compiled.strategy(name)
     return model, compiled
+
+
+def check_run(
+    workload: str,
+    model: "Workload",
+    case: "Case",
+    strategies: Sequence[str],
+    replicates: int | None,
+    engine: str,
+    jobs: int | None = None,
+) -> None:
+    """Refuse a run that this machine cannot hold, before the engine is imported; `workload` is what it was called.
+
+    Raises:
+        InputError: with the estimate.
+    """
+    from simlib.common.shipped import find
+    from simlib.estimate.size import MICROSECONDS, check_size, expected_size
+
+    if engine in MICROSECONDS:
+        count = replicates or model.replicates
+        size = expected_size(model, case, list(strategies) or list(case.strategies), count, engine)
+        check_size(size, min(jobs or 1, count), str(find("workloads", workload)))

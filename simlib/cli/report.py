@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from simlib.cli.compiling import announcing, try_engine
-from simlib.cli.inputs import load_inputs
+from simlib.cli.inputs import check_run, load_inputs
 from simlib.cli.options import CaseName, Engine, Overrides, Replicates, Seed, Strategies, Workloads
 from simlib.cli.output import complain
 from simlib.common.errors import InputError, RunError, SimlibError
@@ -45,7 +45,8 @@ def report(
             "engine": engine,
         }
         try:
-            _, compiled = load_inputs(workload, case, overrides, strategies, page)
+            model, compiled = load_inputs(workload, case, overrides, strategies, page)
+            check_run(workload, model, compiled, strategies, replicates, engine)
             with announcing():
                 _make(parameters, compiled, page, f"simlib: fix impact, {name}", choose=recording is None)
         except SimlibError as error:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from simlib.cli.compiling import announcing
-from simlib.cli.inputs import load_inputs
+from simlib.cli.inputs import check_run, load_inputs
 from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload, number
 from simlib.cli.output import print_json, print_table, progress_bar, say
 from simlib.common import bounds
@@ -27,6 +27,7 @@ def run(
 ) -> None:
     """Simulate a workload and estimate every strategy's clobber rate."""
     model, compiled = load_inputs(workload, case, overrides, strategies, out)
+    check_run(workload, model, compiled, strategies, replicates, engine, jobs)
     from simlib.estimate.experiment import run as run_experiment
     from simlib.estimate.wording import overload_note
 

@@ -44,7 +44,7 @@ JOBS = Bounds(1, 256)
 """Processes; beyond the processors of a machine they only cost memory, some 150 MB each."""
 STALE_READS = Bounds(0, 16)
 """Commits; a scope that can be searched has no more."""
-SCOPE = Bounds(1, 12)
+SCOPE = Bounds(1, 6)
 """Flows of a small scope; their schedules grow with the factorial."""
 
 LONGEST = 1_000_000_000.0
