@@ -36,7 +36,7 @@ def validate(
     from simlib.case.case import load_case
     from simlib.estimate.wording import percent
     from simlib.report.table import Columns, Table, whole
-    from simlib.report.validation import shipped_sources
+    from simlib.report.validation_sources import shipped_sources
     from simlib.validate.scores import conditions_frame, validation_json
     from simlib.validate.validate import validate as validate_sources
 
