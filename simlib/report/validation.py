@@ -117,6 +117,16 @@ class Fidelity:
         pairs = [pair for store in self.stores for pair in zip(store.halves, store.answers, strict=True)]
         return replace(tables.grid((half.name, answers) for half, answers in pairs), after=after)
 
+    def race_words(self) -> Html:
+        """What raced against what, in the case's own words."""
+        if not self.case.sections.races:
+            return paragraphs("The case says nothing of races.")
+        site, unit = self.case.sections.races.outside.site, self.case.words.unit
+        return paragraphs(
+            f"One {unit} against one write at `{site}`, in the real program: the share of those writes that are lost, by when "
+            "they are sent."
+        )
+
     def races(self) -> Figure | Html:
         """P(lost | offset) on each build, held-out trials against the prediction."""
         if not self.gateway_races:
