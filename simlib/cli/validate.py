@@ -45,7 +45,7 @@ def validate(
             return
     from simlib.estimate.wording import percent
     from simlib.report.table import Columns, Table, whole
-    from simlib.report.validation import shipped_sources
+    from simlib.report.validation_sources import shipped_sources
     from simlib.validate.scores import conditions_frame, validation_json
     from simlib.validate.validate import validate as validate_sources
 

@@ -1,6 +1,6 @@
 """Text of strangers made visible: names from cases, workloads and recordings, as people may safely read them.
 
-A name can hold anything: marks that turn the reading direction, codes that a terminal obeys, line ends, 20,000 characters.
+A name can hold anything: marks that reverse the reading direction, codes that a terminal obeys, line ends, 20,000 characters.
 Every error, table, page, figure and diagram passes its text through `visible`.
 """
 

@@ -1,13 +1,19 @@
-"""The tables of the validation report: how good predictions are, and lines of numbers as people read them."""
+"""The tables of the validation report: how good predictions are, as frames of numbers and as people read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from simlib.estimate.wording import milliseconds, percent
-from simlib.validate.assumptions import Answer
+from simlib.report.html import paragraphs
+from simlib.report.table import Columns, Table
+from simlib.validate.assumptions import CLOSE, Answer, Unmodelled
 from simlib.validate.races import Edge, Windows
-from simlib.validate.scores import Condition, Validation, pp
+from simlib.validate.scores import Condition, Score, Validation, pp
 
 SMALL_PRINT = (
     "Error: root mean square of predicted less observed rates, weighted by turns; noise: what the observations' own sampling "
@@ -15,7 +21,24 @@ SMALL_PRINT = (
     "without standing out of that noise (one-sided 95 %, counting each half of a timeline once). Inside: of all figures, which "
     "are no independent evidence: one lost write shows in several fields and strategies."
 )
-"""What the columns of a `Score` mean."""
+"""What the columns of a table of scores mean."""
+
+_Form = Callable[[float], str]
+
+
+def scores(found: Sequence[tuple[str, Score]]) -> Table:
+    """A row per place that was measured: the attributes of its `Score`."""
+    columns: Columns = {
+        "measured on": itemgetter("measured_on"),
+        "error": _as("raw", pp),
+        "noise": _as("noise", pp),
+        "error, noise off": _as("error", pp),
+        "could hide": _as("hidden", pp),
+        "inside": lambda row: f"{row['inside']} of {row['figures']}",
+        "share inside": lambda row: percent(row["inside"] / row["figures"] if row["figures"] else float("nan")),
+    }
+    frame = pd.DataFrame([{"measured_on": what, **asdict(score)} for what, score in found])
+    return Table(frame, columns, after=paragraphs(SMALL_PRINT))
 
 
 def driven_sentence(what: str, figures: Sequence[Condition]) -> list[str]:
@@ -29,42 +52,115 @@ def driven_sentence(what: str, figures: Sequence[Condition]) -> list[str]:
     ]
 
 
-def grid_row(half: str, answers: Mapping[str, Answer | None]) -> dict[str, str]:
-    """Who answers what, on one line; n/a where somebody has no answer."""
-    row = {"half": half.removeprefix("store-").removesuffix(" half")}
-    for title, number, form in (
-        ("clobber rate", 0, percent),
-        ("stale", 1, percent),
-        ("wait p50", 2, _ms),
-        ("wait p99", 3, _ms),
-    ):
-        for who, answer in answers.items():
-            if who != "theory" or number == 1:
-                row[f"{title}, {who}"] = form(_numbers(answer)[number]) if answer else "n/a"
-    return row
-
-
-def assumed_row(half: str, what: str, answer: Answer, predicted: Answer) -> dict[str, str]:
-    """An answer, and in brackets how far it is from the prediction."""
-    titles = ("clobber rate", "stale snapshots", "wait p50", "wait p99")
-    cells = [
-        f"{form(value)} ({change(value / base)})" if base and answer is not predicted else form(value)
-        for value, base, form in zip(_numbers(answer), _numbers(predicted), (percent, percent, _ms, _ms), strict=True)
-    ]
-    return {"half": half, "assumed": what, **dict(zip(titles, cells, strict=True))}
-
-
-def bias_row(figure: str, rows: Sequence[Condition]) -> dict[str, str]:
-    """The mean of one kind of figure, observed and predicted."""
-    form = _ms if figure.startswith("lock_wait") else percent
-    observed, predicted = (float(np.mean([getattr(row, name) for row in rows])) for name in ("observed", "predicted"))
-    return {
-        "figure": figure,
-        "observed, mean": form(observed),
-        "predicted, mean": form(predicted),
-        "off": change(predicted / observed, 1) if observed else "n/a",
-        "inside": f"{sum(row.inside for row in rows)} of {len(rows)}",
+def grid(rows: Iterable[tuple[str, Mapping[str, Answer | None]]]) -> Table:
+    """A row per half: of everybody who answers WHO.FIGURE for each of the _ANSWERS; NaN where somebody has no answer."""
+    found = [(half.removeprefix("store-").removesuffix(" half"), answers) for half, answers in rows]
+    frame = pd.DataFrame(
+        {"half": half, **{f"{who}.{key}": value for who, one in answers.items() for key, value in _numbers(one).items()}}
+        for half, answers in found
+    )
+    everybody = list(found[0][1]) if found else []
+    columns: Columns = {
+        f"{title.removesuffix(' snapshots')}, {who}": _as(f"{who}.{key}", form)
+        for key, (title, form) in _ANSWERS.items()
+        for who in everybody
+        if who != "theory" or key == "stale"
     }
+    return Table(frame, {"half": itemgetter("half"), **columns})
+
+
+def assumed(rows: Iterable[tuple[str, str, Answer, Answer]]) -> Table:
+    """A row per half and assumption: the numbers of the answer then, and as `predicted.FIGURE` those of the prediction.
+
+    Args:
+        rows: half, what is assumed, the answer then, and the prediction as it is.
+    """
+    frame = pd.DataFrame(
+        {"half": half, "assumed": what, "itself": one is predicted}
+        | _numbers(one)
+        | {f"predicted.{key}": value for key, value in _numbers(predicted).items()}
+        for half, what, one, predicted in rows
+    )
+    columns: Columns = {title: _compared(key, form) for key, (title, form) in _ANSWERS.items()}
+    return Table(
+        frame,
+        {"half": itemgetter("half"), "assumed": itemgetter("assumed"), **columns},
+        after=paragraphs("In brackets: against the prediction as it is, with the same replicates."),
+    )
+
+
+def _compared(key: str, form: _Form) -> Callable[[Mapping[str, Any]], str]:
+    def cell(row: Mapping[str, Any]) -> str:
+        base = row[f"predicted.{key}"]
+        return form(row[key]) + (f" ({change(row[key] / base)})" if base and not row["itself"] else "")
+
+    return cell
+
+
+def bias(figures: Mapping[str, Sequence[Condition]]) -> Table:
+    """A row per kind of figure: means of `observed` and `predicted` (shares or seconds), how many are `inside`, `of` all."""
+    frame = pd.DataFrame(
+        {
+            "figure": figure,
+            "observed": float(np.mean([row.observed for row in rows])),
+            "predicted": float(np.mean([row.predicted for row in rows])),
+            "inside": sum(row.inside for row in rows),
+            "of": len(rows),
+        }
+        for figure, rows in figures.items()
+        if rows
+    )
+
+    def mean(name: str) -> Callable[[Mapping[str, Any]], str]:
+        return lambda row: (_ms if row["figure"].startswith("lock_wait") else percent)(row[name])
+
+    columns: Columns = {
+        "figure": itemgetter("figure"),
+        "observed, mean": mean("observed"),
+        "predicted, mean": mean("predicted"),
+        "off": lambda row: change(row["predicted"] / row["observed"], 1) if row["observed"] else "n/a",
+        "inside": lambda row: f"{row['inside']} of {row['of']}",
+    }
+    return Table(frame, columns)
+
+
+def unmodelled(found: Sequence[tuple[str, Unmodelled]]) -> Table:
+    """A row per source: what it shows that a workload does not have."""
+    columns: Columns = {
+        "source": itemgetter("source"),
+        f"gaps below {milliseconds(CLOSE)}, against Poisson": lambda row: f"{row['together']:.2f} x",
+        "correlation of a hold with the one before": lambda row: f"{row['following']:+.2f}",
+        "median hold, later against earlier": _as("drift", lambda ratio: change(ratio)),
+        "lock held after the commit is seen": lambda row: f"{1000 * row['release']:.2f} ms",
+    }
+    return Table(pd.DataFrame([{"source": source, **asdict(one)} for source, one in found]), columns)
+
+
+def windows(found: Sequence[tuple[str, Windows | None]]) -> Table:
+    """A row per recording of races: where losing begins and ends (seconds, with 95 % intervals); NaN for who never loses."""
+    nan = (float("nan"),) * 3
+    frame = pd.DataFrame(
+        [(title, *(_edge(one.start) + _edge(one.end) if one else nan + nan)) for title, one in found],
+        columns=["title", *(f"{edge}{end}_s" for edge in ("start", "end") for end in ("", "_low", "_high"))],
+    )
+    columns: Columns = {
+        "build and run": itemgetter("title"),
+        "lost from (95 %)": _window("start"),
+        "lost until (95 %)": _window("end"),
+    }
+    return Table(frame, columns)
+
+
+def _edge(edge: Edge) -> tuple[float, float, float]:
+    return (edge.mean(), *edge.interval())
+
+
+def _window(edge: str) -> Callable[[Mapping[str, Any]], str]:
+    def cell(row: Mapping[str, Any]) -> str:
+        mean, low, high = (1000 * row[f"{edge}{end}_s"] for end in ("", "_low", "_high"))
+        return "never" if mean != mean else f"{mean:,.0f} ms ({low:,.0f} to {high:,.0f})".replace("-", "−")
+
+    return cell
 
 
 def change(ratio: float, digits: int = 0) -> str:
@@ -73,19 +169,24 @@ def change(ratio: float, digits: int = 0) -> str:
     return text.replace("-", "−") if any(digit in text for digit in "123456789") else text[1:]
 
 
-def edges(windows: Windows | None) -> tuple[str, str]:
-    """From which offset on a patch is lost, and until which."""
-    return (_edge(windows.start), _edge(windows.end)) if windows else ("never", "never")
+def _numbers(answer: Answer | None) -> dict[str, float]:
+    """What an answer has of the _ANSWERS, NaN for what it has not."""
+    known = (answer.clobber_rate, answer.stale, *answer.waits) if answer else ()
+    return dict(zip(_ANSWERS, (*known, *[float("nan")] * (len(_ANSWERS) - len(known))), strict=True))
 
 
-def _edge(edge: Edge) -> str:
-    low, high = edge.interval()
-    return f"{1000 * edge.mean():,.0f} ms ({1000 * low:,.0f} to {1000 * high:,.0f})".replace("-", "−")
-
-
-def _numbers(answer: Answer) -> tuple[float, ...]:
-    return (answer.clobber_rate, answer.stale, *answer.waits)
+def _as(name: str, form: _Form) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: form(row[name])
 
 
 def _ms(value: float) -> str:
     return f"{1000 * value:.2f} ms" if value < 0.01 else milliseconds(value)
+
+
+_ANSWERS: dict[str, tuple[str, _Form]] = {
+    "clobber_rate": ("clobber rate", percent),
+    "stale": ("stale snapshots", percent),
+    "wait_p50_s": ("wait p50", _ms),
+    "wait_p99_s": ("wait p99", _ms),
+}
+"""The figures of an answer: column -> its title, and how it reads."""

@@ -53,6 +53,7 @@ describe({title}, () => {{
   }});
 }});"""
 
+_ASSIGNMENT = "{test}patch{member} = {value};"
 _EFFECTIVE = """
 // The {effective} of an entry, its gaps filled from the request.
 function effective(entry: Entry, request: Entry = {{}}): Entry {{
@@ -129,7 +130,7 @@ def _assignment(field: str, rule: Rule) -> list[str]:
     test = f"if ({' && '.join(conditions)}) " if conditions else ""
     # A request clears with null, an entry has no null.
     value = value if value.endswith("undefined") else f"{value} ?? undefined"
-    return [f"{test}patch{_member(field)} = {value};"]
+    return [_ASSIGNMENT.format(test=test, member=_member(field), value=value)]
 
 
 def _effective(case: Case) -> str:

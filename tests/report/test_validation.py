@@ -14,8 +14,9 @@ from simlib.model.compiled_model import simulate
 from simlib.model.history import write_parquet
 from simlib.report import validation_charts as charts
 from simlib.report.notebook import execute, find_notebook
-from simlib.report.validation import Fidelity, shipped_sources, study
-from simlib.report.validation_tables import bias_row
+from simlib.report.validation import Fidelity, study
+from simlib.report.validation_sources import shipped_sources
+from simlib.report.validation_tables import bias
 from simlib.validate.scores import Condition
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
@@ -83,7 +84,7 @@ def test_the_sections_have_the_numbers_of_the_study(small: Fidelity) -> None:
         assert half in assumptions
         assert all(percent(answer.clobber_rate) in assumptions for answer in answers.values())
     outside = [row for _, figures, _ in small._groups() for row in figures if not row.inside]
-    assert len(outside) == small.outside().text.count("<tr") - 1 if outside else "No figure" in small.outside().text
+    assert len(outside) == len(small.outside().frame) if outside else "No figure" in small.outside().text
 
 
 def test_the_bias_section_has_the_mean_of_every_kind_of_figure(small: Fidelity) -> None:
@@ -95,7 +96,7 @@ def test_the_bias_section_has_the_mean_of_every_kind_of_figure(small: Fidelity) 
 
 
 def test_the_headline_and_the_diagonal_say_what_the_figures_say(small: Fidelity) -> None:
-    text = small.headline().text
+    text = small.headline()._repr_html_()
     for store, what in zip(small.stores, ("Store recordings", "Testbed"), strict=True):
         figures = [row for half in store.conditions for row in half]
         assert f"{sum(row.inside for row in figures)} of {len(figures)}" in text
@@ -109,11 +110,11 @@ def test_the_race_figure_has_every_held_out_range_and_says_which_test_nothing(sm
     figure = small.races()
     assert len(figure.frame) == 2 * 2 * 10
     assert "20 of them are of fields that the build's rules never lose" in figure.caption
-    assert "never" in small.windows().text
+    assert "never" in small.windows()._repr_html_()
 
 
 def test_the_grid_has_a_line_a_half_and_theory_only_for_one_process(small: Fidelity) -> None:
-    assert small.grid().text.count(", odd</td>") == small.grid().text.count(", even</td>") == 2
+    assert small.grid()._repr_html_().count(", odd</td>") == small.grid()._repr_html_().count(", even</td>") == 2
     for store in small.stores:
         assert all((half["theory"] is None) == (store.name == SMALL) for half in store.answers)
 
@@ -123,14 +124,16 @@ def condition(figure: str, observed: float, predicted: float, inside: bool = Tru
 
 
 def test_a_line_of_the_bias_table_by_hand() -> None:
-    rows = [condition("lost_write_rate", 0.01, 0.02), condition("lost_write_rate", 0.03, 0.04, inside=False)]
-    assert bias_row("lost_write_rate", rows) == {
-        "figure": "lost_write_rate", "observed, mean": "2.00 %", "predicted, mean": "3.00 %", "off": "+50.0 %",
+    rows = [condition("lost_write_rate", 0.01, 0.02), condition("lost_write_rate", 0.03, 0.05, inside=False)]
+    table = bias({"lost_write_rate": rows})
+    assert list(table.frame.itertuples(index=False, name=None)) == [("lost_write_rate", 0.02, 0.035, 1, 2)]
+    assert table.rows()[0] == {
+        "figure": "lost_write_rate", "observed, mean": "2.00 %", "predicted, mean": "3.50 %", "off": "+75.0 %",
         "inside": "1 of 2",
     }  # fmt: skip
-    waits = bias_row("lock_wait.p50", [condition("lock_wait.p50", 0.004, 0.003)])
+    waits = bias({"lock_wait.p50": [condition("lock_wait.p50", 0.004, 0.003)]}).rows()[0]
     assert (waits["observed, mean"], waits["predicted, mean"], waits["off"]) == ("4.00 ms", "3.00 ms", "−25.0 %")
-    assert bias_row("lost_write_rate", [condition("lost_write_rate", 0.0, 0.01)])["off"] == "n/a"
+    assert bias({"lost_write_rate": [condition("lost_write_rate", 0.0, 0.01)]}).rows()[0]["off"] == "n/a"
 
 
 def test_figures_of_nothing_are_drawn() -> None:
