@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,22 @@ class Values:
             return "undefined"
         names = self.names.get(domain, 0)
         return f"{domain}-{code}" if isinstance(names, int) else names[code - 1]
+
+
+class Rows(NamedTuple):
+    """The columns of a history that hold a number each, as a tuple; what they mean is said there."""
+
+    flow: Ints
+    kind: Ints
+    site: Ints
+    session: Ints
+    gateway: Ints
+    read: Floats
+    queued: Floats
+    lock: Floats
+    end: Floats
+    ok: Bools
+    snapshot: Ints
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,6 @@ class History:
         return None if possible.all() else int(rows[~possible][0])
 
 
-_COLUMNS = ("flow", "kind", "site", "session", "gateway", "read", "queued", "lock", "end", "ok", "snapshot")
 _NAMES = ("fields", "request_keys", "sites", "kinds", "session_names")
 
 
@@ -123,7 +138,7 @@ def write_parquet(history: History, path: Path, rule: str | None = None) -> None
     `rule` is the strategy that was really at work, if there was one.
     """
     table = pa.table(
-        {name: getattr(history, name) for name in _COLUMNS}
+        {name: getattr(history, name) for name in Rows._fields}
         | {f"request.{key}": history.request[:, number] for number, key in enumerate(history.request_keys)}
     )
     about = {name: getattr(history, name) for name in _NAMES} | {
@@ -152,7 +167,7 @@ def read_parquet(path: Path) -> History:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     if about["format"] != FORMAT:
         raise InputError(f"{path}: history format {about['format']}; this version reads {FORMAT}")
-    columns: dict[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS}
+    columns: dict[str, Any] = {name: table[name].to_numpy() for name in Rows._fields}
     names: dict[str, Any] = {name: tuple(about[name]) for name in _NAMES}
     keys = names["request_keys"]
     return History(
