@@ -1,16 +1,27 @@
-"""Compilation by numba, kept on disk, so that only the very first call takes its time."""
+"""Compilation by numba, kept on disk, so that only the very first call takes its time.
 
+Numba looks for a change only in the file of the function that it loads from disk, not in those of the functions it is made of.
+So the folder's name holds a hash of all that can be part of machine code: who edits one line never runs the line before.
+"""
+
+import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import config, njit
-
-from simlib.common.errors import RunError
+import numba
+from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+config: Any = numba.config
+PACKAGE = Path(__file__).parent.parent
+ROOMS = ("case", "model", "replay", "search")
+"""Where compiled functions stand, and the functions and constants of which they are made."""
 
 
 def compiled(function: F) -> F:
@@ -29,18 +40,46 @@ def inlined(function: F) -> F:
 
 
 def _compiled(function: F, **options: Any) -> F:
+    folder, before = _folder(), config.CACHE_DIR
+    config.CACHE_DIR = str(folder or "")  # others who compile in this process keep their own
     try:
-        return cast(F, njit(cache=True, **options)(function))
-    except RuntimeError:  # numba may write neither beside the source nor in the user's cache
-        os.environ["NUMBA_CACHE_DIR"] = str(_temporary_folder())
-        config.reload_config()  # type: ignore[no-untyped-call] # numba has no types
-        return cast(F, njit(cache=True, **options)(function))
+        return cast(F, njit(cache=folder is not None, **options)(function))
+    finally:
+        config.CACHE_DIR = before
 
 
-def _temporary_folder() -> Path:
-    """A folder whose name stays the same, and which nobody else can have filled: what is in it is executed."""
-    folder = Path(tempfile.gettempdir()) / f"simlib-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.lstat().st_uid != os.getuid():
-        raise RunError(f"{folder}: belongs to somebody else; set NUMBA_CACHE_DIR to a folder that can be written")
-    return folder
+@cache
+def _folder() -> Path | None:
+    """The first folder that can be written to; None, and so compiled anew in each process, if there is no such place."""
+    name = f"simlib-{_hash()}"
+    for place in _places():
+        folder = place / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError:
+            continue
+        return folder
+    return None
+
+
+def _places() -> Iterator[Path]:
+    """Where the folder may stand: where the user says, in the package, in the user's cache, among temporary files."""
+    if config.CACHE_DIR:
+        yield Path(config.CACHE_DIR)
+    yield PACKAGE / "__pycache__"
+    with suppress(RuntimeError):  # nobody's home is known
+        yield Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    with suppress(OSError):
+        private = Path(tempfile.gettempdir()) / f"simlib-{os.getuid()}"
+        private.mkdir(mode=0o700, exist_ok=True)
+        if private.lstat().st_uid == os.getuid():  # what is in it is executed, so nobody else may have filled it
+            yield private
+
+
+def _hash() -> str:
+    """Of the sources in all ROOMS, and of this one."""
+    found = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(path for room in ROOMS for path in (PACKAGE / room).glob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]

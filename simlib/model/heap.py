@@ -1,7 +1,8 @@
 """A binary heap of (time, item) for the compiled model, in which the smaller of two items goes first at the same time.
 
-Invariant: behind the heap's end every time is infinite, so that each place has two children and finding the smaller one takes
-no branch, which no processor could predict; and every item there is the largest number.
+Times are finite. Invariant: an empty heap's first time is infinite, and so are, behind the heap's end, those of the children of
+every place that is or was taken. So finding the smaller of two children takes no branch, which no processor could predict, and
+room that is never used is never touched.
 """
 
 from typing import Any, NamedTuple
@@ -10,29 +11,27 @@ import numpy as np
 
 from simlib.common.compilation import compiled, inlined
 
-NOTHING = np.iinfo(np.int64).max
-
 
 class Heap(NamedTuple):
-    """The heap as arrays: (2 capacity + 2,) times in seconds, as many items, and (1,) how many there are."""
+    """The heap as arrays: (2 capacity + 2,) times in seconds, and as many items. How many there are, its user knows."""
 
     times: Any
     items: Any
-    size: Any
 
 
 @compiled
 def make_heap(capacity: int) -> Heap:
     """An empty heap for that many items."""
-    return Heap(np.full(2 * capacity + 2, np.inf), np.full(2 * capacity + 2, NOTHING), np.zeros(1, np.int64))
+    heap = Heap(np.empty(2 * capacity + 2), np.empty(2 * capacity + 2, np.int64))
+    heap.times[0] = np.inf
+    return heap
 
 
 @inlined
-def push(heap: Heap, time: float, item: int) -> None:
-    """Put an item in."""
-    times, items = heap.times, heap.items
-    place = heap.size[0]
-    heap.size[0] = place + 1
+def push(heap: Heap, size: int, time: float, item: int) -> None:
+    """Put an item into a heap of that size."""
+    times, items, place = heap.times, heap.items, size
+    times[2 * place + 1] = times[2 * place + 2] = np.inf
     while place > 0:
         parent = (place - 1) >> 1
         if times[parent] < time or (times[parent] == time and items[parent] < item):
@@ -61,12 +60,10 @@ def replace_top(heap: Heap, time: float, item: int) -> None:
 
 
 @inlined
-def pop(heap: Heap) -> None:
-    """Take the first item out."""
-    times, items = heap.times, heap.items
-    last = heap.size[0] - 1
-    heap.size[0] = last
+def pop(heap: Heap, size: int) -> None:
+    """Take the first item out of a heap of that size."""
+    times, items, last = heap.times, heap.items, size - 1
     time, item = times[last], items[last]
-    times[last], items[last] = np.inf, NOTHING
+    times[last] = np.inf
     if last:
         replace_top(heap, time, item)

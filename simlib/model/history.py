@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +41,22 @@ class Values:
             return "undefined"
         names = self.names.get(domain, 0)
         return f"{domain}-{code}" if isinstance(names, int) else names[code - 1]
+
+
+class Rows(NamedTuple):
+    """The columns of a history that hold a number each, as a tuple; what they mean is said there."""
+
+    flow: Ints
+    kind: Ints
+    site: Ints
+    session: Ints
+    gateway: Ints
+    read: Floats
+    queued: Floats
+    lock: Floats
+    end: Floats
+    ok: Bools
+    snapshot: Ints
 
 
 @dataclass(frozen=True)
@@ -155,7 +171,7 @@ def write_parquet(history: History, path: Path, rule: str | None = None) -> None
     `rule` is the strategy that was really at work, if there was one.
     """
     table = pa.table(
-        {name: getattr(history, name) for name in _COLUMNS}
+        {name: getattr(history, name) for name in Rows._fields}
         | {f"request.{key}": history.request[:, number] for number, key in enumerate(history.request_keys)}
     )
     about = {name: getattr(history, name) for name in _NAMES} | {

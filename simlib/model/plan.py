@@ -7,8 +7,8 @@ import numpy as np
 
 from simlib.case.case import Case
 from simlib.case.snapshots import kinds
-from simlib.common.arrays import Bools, Codes, Floats, Ints
-from simlib.model.history import History, Values
+from simlib.common.arrays import Floats, Ints
+from simlib.model.history import History, Rows, Values
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
@@ -24,30 +24,15 @@ ROW = np.dtype(
 )
 
 
-class Rows(NamedTuple):
-    """The columns of a history, see there."""
-
-    flow: Ints
-    kind: Ints
-    site: Ints
-    session: Ints
-    gateway: Ints
-    read: Floats
-    queued: Floats
-    lock: Floats
-    end: Floats
-    ok: Bools
-    snapshot: Ints
-    request: Codes
-
-
 class Plan(NamedTuple):
     """The draws as the model uses them, `compute` put before or in the lock; shapes as in `Traffic`, times as in `Times`."""
 
     arrive: Floats
     first: Ints
+    kind: Ints
     session: Ints
     gateway: Ints
+    site: Ints
     reads: Ints
     """(transactions,) kind of the snapshot, see `simlib.case.snapshots`."""
     inherits: Ints
@@ -70,9 +55,11 @@ def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
     return Plan(
         arrive=traffic.arrive,
         first=traffic.first,
+        kind=traffic.kind,
         session=traffic.session,
         gateway=traffic.gateway,
-        reads=kinds(case.snapshots)[traffic.site],
+        site=traffic.site,
+        reads=_kinds(case.snapshots)[traffic.site],
         inherits=traffic.inherits,
         after=traffic.after,
         prepare=traffic.prepare + before,
@@ -80,12 +67,12 @@ def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
     )
 
 
-def make_rows(traffic: Traffic, rows: list[Row]) -> Rows:
-    """The rows that a run left behind, as columns."""
+def make_rows(traffic: Traffic, rows: list[Row]) -> tuple[Rows, Ints]:
+    """The rows that a run left behind, as columns; and the step of each."""
     table = np.array(rows, dtype=ROW)
     step, read, queued, lock, end, ok, snapshot = (np.ascontiguousarray(table[name]) for name in ROW.names or ())
     flow_of = np.repeat(np.arange(traffic.kind.size), np.diff(traffic.first))[step]
-    return Rows(
+    columns = Rows(
         flow=flow_of,
         kind=traffic.kind[flow_of],
         site=traffic.site[step],
@@ -97,12 +84,12 @@ def make_rows(traffic: Traffic, rows: list[Row]) -> Rows:
         end=end,
         ok=ok,
         snapshot=snapshot,
-        request=traffic.request[step],
     )
+    return columns, step
 
 
-def make_history(workload: Workload, case: Case, traffic: Traffic, rows: Rows) -> History:
-    """The history of these rows."""
+def make_history(workload: Workload, case: Case, traffic: Traffic, rows: Rows, step: Ints) -> History:
+    """The history of these rows, given the step of each."""
     return History(
         fields=case.fields,
         request_keys=case.request,
@@ -111,8 +98,14 @@ def make_history(workload: Workload, case: Case, traffic: Traffic, rows: Rows) -
         initial=traffic.initial,
         values=Values({domain: tuple(value) if isinstance(value, list) else 0 for domain, value in workload.values.items()}),
         session_names=_session_names(workload.sessions.count),
+        request=np.take(traffic.request, step, axis=0, mode="clip"),  # faster than an index, as nothing is checked
         **rows._asdict(),
     )
+
+
+@lru_cache(maxsize=8)
+def _kinds(snapshots: tuple[str, ...]) -> Ints:
+    return kinds(snapshots)
 
 
 @lru_cache(maxsize=8)

@@ -158,4 +158,4 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
     gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]
     env.process(arrive(env, gateways, plan))
     env.run()
-    return make_history(workload, case, traffic, make_rows(traffic, file.rows))
+    return make_history(workload, case, traffic, *make_rows(traffic, file.rows))

@@ -13,7 +13,7 @@ import numpy as np
 
 from simlib.case.case import Case, Strategy
 from simlib.case.evaluator import merged, written
-from simlib.case.pairs import EVERYTHING, SET_BITS, Pairs
+from simlib.case.pairs import ALWAYS, EVERYTHING, Pairs
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.compilation import inlined, lean
@@ -220,10 +220,11 @@ def _walk(pairs: Pairs, is_write: Any, timeline: _Timeline, books: _Books) -> No
 @inlined
 def _differing(versions: Any, stale: int, fresh: int) -> int:
     """The fields in which two versions differ, as a set."""
-    differ = 0
+    differ, bit = 0, 1
     if stale != fresh:
         for field in range(versions.shape[1]):
-            differ |= (versions[stale, field] != versions[fresh, field]) << field % SET_BITS
+            differ |= (versions[stale, field] != versions[fresh, field]) * bit
+            bit = 1 if bit == ALWAYS >> 1 else bit << 1  # as in `pairs`, the bits are used again
     return differ
 
 

@@ -200,7 +200,7 @@ def _assemble(
         store=store,
         strategy=strategy,
         traffic=traffic,
-        history=make_history(workload, case, traffic, make_rows(traffic, rows)),
+        history=make_history(workload, case, traffic, *make_rows(traffic, rows)),
         step=np.array([row.step for row in ended], dtype=np.int64),
         fresh=np.array([row_of[row.fresh] for row in ended], dtype=np.int64),
         written=np.array([row.written for row in ended], dtype=np.int32).reshape(-1, len(case.fields)),

@@ -39,13 +39,37 @@ def test_the_first_run_of_all_says_that_it_compiles_and_the_second_does_not(tmp_
     assert (first.stderr, second.stderr) == (MESSAGE, "")
 
 
+def copied(folder):
+    """A copy of the package without what numba keeps."""
+    shutil.copytree(ROOT / "simlib", folder / "simlib", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder / "simlib"
+
+
+RACE = "from simlib.replay.judging import needs_race; print(needs_race(1, 2, -1), needs_race(1, 2, 1))"
+NOWHERE = {"HOME": os.devnull, "XDG_CACHE_HOME": os.devnull, "NUMBA_CACHE_DIR": ""}
+
+
+def test_an_edit_of_an_inlined_function_of_another_file_is_compiled_by_the_next_process(tmp_path):
+    evaluator = copied(tmp_path) / "case" / "evaluator.py"
+    assert python(RACE, tmp_path, NUMBA_CACHE_DIR="").stdout == "False True\n"
+    before = evaluator.read_text()
+    after = before.replace("return fresh if patch == ABSENT else patch", "return fresh")
+    assert before != after
+    evaluator.write_text(after)
+    assert python(RACE, tmp_path, NUMBA_CACHE_DIR="").stdout == "False False\n"
+
+
 def test_where_neither_the_package_nor_the_home_can_be_written_the_cache_is_in_the_temporary_folder(tmp_path):
-    shutil.copytree(ROOT / "simlib", tmp_path / "simlib", ignore=shutil.ignore_patterns("__pycache__"))
-    for room in (path for path in (tmp_path / "simlib").iterdir() if path.is_dir()):
-        (room / "__pycache__").write_text("")  # a file: not even root can make a folder of it
+    (copied(tmp_path) / "__pycache__").write_text("")  # a file: not even root can make a folder of it
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    nowhere = {"HOME": os.devnull, "XDG_CACHE_HOME": os.devnull, "NUMBA_CACHE_DIR": "", "TMPDIR": str(temporary)}
-    done = python("from simlib.replay.judging import needs_race; print(needs_race(1, 2, 3))", tmp_path, **nowhere)
-    assert done.stdout == "False\n"
+    done = python(RACE, tmp_path, **NOWHERE, TMPDIR=str(temporary))
+    assert done.stdout == "False True\n"
     assert list(temporary.glob("simlib-*/**/*.nbi"))
+
+
+def test_where_nothing_at_all_can_be_written_it_compiles_without_a_cache(tmp_path):
+    (copied(tmp_path) / "__pycache__").write_text("")
+    nothing = "import tempfile; tempfile.tempdir = '/dev/null'; "
+    assert python(nothing + RACE, tmp_path, **NOWHERE).stdout == "False True\n"
+    assert not list(tmp_path.rglob("*.nbi"))

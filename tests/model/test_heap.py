@@ -11,13 +11,13 @@ def test_the_heap_against_a_sorted_list(deeds):
     heap, items = make_heap(len(deeds)), []
     for time, item, deed in deeds:
         if deed == "push" or not items:
-            push(heap, float(time), item)
+            push(heap, len(items), float(time), item)
             items.append((time, item))
         elif deed == "replace":
             replace_top(heap, float(time), item)
             items = [*sorted(items)[1:], (time, item)]
         else:
-            pop(heap)
+            pop(heap, len(items))
             items = sorted(items)[1:]
-        assert heap.size[0] == len(items)
-        assert not items or (heap.times[0], heap.items[0]) == min(items)
+        assert heap.times[0] == (min(items)[0] if items else float("inf"))
+        assert not items or heap.items[0] == min(items)[1]

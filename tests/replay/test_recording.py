@@ -391,3 +391,9 @@ def test_a_fresh_entry_of_an_older_commit_is_named_as_a_mismatch(tampered):
 
     (mismatch,) = check(CASE, read_recording(tampered(older), CASE)).mismatches
     assert "fresh_rev: recorded -1, replay " in mismatch
+
+
+def test_a_fresh_entry_that_is_said_to_be_another_commits_is_named_by_their_ids(tmp_path):
+    same = transaction(1, "agent", -1, 20, {}, A, A, read=10.0, read_rev=0, stale=A, serial=A)
+    found = check(CASE, recording_of(tmp_path, renumbered([STORY[0], same])))
+    assert found.mismatches == ("transaction 101: fresh_rev: recorded -1, replay 100",)
