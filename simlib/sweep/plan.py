@@ -18,7 +18,8 @@ from simlib.common.errors import InputError
 from simlib.common.files import load_yaml, validated
 from simlib.common.shipped import find, find_beside
 from simlib.sweep.sweep_file import Settings, Sweep, load_sweep
-from simlib.workload.workload import Workload, set_override, set_value
+from simlib.workload.overrides import set_override, set_value
+from simlib.workload.workload import Workload
 
 MODEL_VERSION = 1
 """Raised whenever equal settings would give other numbers: the draws, the model, the replay or what is counted changed."""

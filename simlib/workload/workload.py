@@ -3,10 +3,9 @@
 `load_workload("busy-team", ["traffic.patch.rate=2"])` reads data/workloads/busy-team.yaml and overrides a scalar.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, Tag, model_validator
 from pydantic import Discriminator as ByKey
 
@@ -14,10 +13,11 @@ from simlib.case.case import Case
 from simlib.case.snapshots import WORDS
 from simlib.common import bounds
 from simlib.common.bounds import Bounds
-from simlib.common.errors import LONGEST_SHOWN, InputError, choose, shown
-from simlib.common.files import Strict, load_yaml, parse_yaml, validated, yaml_fault
+from simlib.common.errors import InputError, choose, shown
+from simlib.common.files import Strict, load_yaml, validated
 from simlib.common.shipped import find, find_beside
 from simlib.workload.distributions import Constant, Distribution
+from simlib.workload.overrides import set_override
 
 
 def _between(limits: Bounds) -> Any:
@@ -281,59 +281,3 @@ def load_workload(name: str, overrides: Sequence[str] = ()) -> Workload:
         set_override(data, override, str(path))
     data["case"] = find_beside(path, "cases", data.get("case"))
     return validated(Workload, data, str(path))
-
-
-def set_override(data: dict[str, Any], override: str, source: str) -> None:
-    """Change a workload file's `data` as `--set key.key=value` says; `source` is the file.
-
-    Raises:
-        InputError: it is not written so, or there is no such key.
-    """
-    keys, equals, text = override.partition("=")
-    if not equals or not keys:
-        raise InputError(f"--set {_short(override)}: write key.key=value, as in traffic.patch.rate=2")
-    try:
-        value = parse_yaml(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {_short(override)}: {shown(text)} is not a YAML value: {yaml_fault(error)}") from None
-    set_value(data, keys, value, f"--set {_short(override)}", source)
-
-
-def set_value(data: dict[str, Any], keys: str, value: Any, place: str, source: str) -> None:
-    """Give the key `key.key` of a workload file's `data` another value; `place` says who asks, `source` is the file.
-
-    Raises:
-        InputError: there is no such key.
-    """
-    *parents, last = keys.split(".")
-    node: Any = data
-    for number, key in enumerate(parents):
-        node = _child(node, key, ".".join(parents[: number + 1]), place, source)
-    if isinstance(node, dict):
-        node[last] = value
-    elif isinstance(node, list):
-        node[_position(node, last, place, source)] = value
-    else:
-        raise InputError(f"{place}: {'.'.join(parents)} in {source} is {shown(node)}, which has no keys")
-
-
-def _child(node: Any, key: str, where: str, place: str, source: str) -> Any:
-    if isinstance(node, dict):
-        if where == "store":
-            return node.setdefault(key, {})  # the one optional mapping of a workload
-        if key in node:
-            return node[key]
-    if isinstance(node, list):
-        return node[_position(node, key, place, source)]
-    known = [str(name) for name in node] if isinstance(node, Mapping) else []
-    raise InputError(f"{place}: {source} has no {_short(where)}; {choose(key, known)}")
-
-
-def _position(node: list[Any], key: str, place: str, source: str) -> int:
-    if not key.isdecimal() or int(key) >= len(node):
-        raise InputError(f"{place}: {shown(key)} is not a position in that list of {source}; allowed: 0 to {len(node) - 1}")
-    return int(key)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
