@@ -87,8 +87,9 @@ def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] =
 
     Examples:
         >>> from simlib import load_case
+        >>> from simlib.common.shipped import CASE
         >>> from simlib.replay.recording import find_recording, read_recording
-        >>> case = load_case("openclaw-70575")
+        >>> case = load_case(CASE)
         >>> recording = read_recording(find_recording("store-2026.4.22-two-processes"), case)
         >>> found = counterfactual(case, recording, ["after-19328", "in-mutator"])
         >>> found.check.exact, found.units, found.clobbered

@@ -96,8 +96,9 @@ def replay_strategy(case: Case, strategy: Strategy, history: History) -> Outcome
 
     Examples:
         >>> from simlib import load_case, read_recording
+        >>> from simlib.common.shipped import CASE
         >>> from simlib.replay.recording import find_recording
-        >>> case = load_case("openclaw-70575")
+        >>> case = load_case(CASE)
         >>> recording = read_recording(find_recording("store-2026.4.22-after-19328"), case)
         >>> outcomes = replay_strategy(case, case.strategy("after-19328"), recording.history)
         >>> len(outcomes.history), len(outcomes.clobbers)  # transactions, clobbered fields

@@ -182,11 +182,14 @@ def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = ()
 
     Examples:
         >>> from simlib import load_case
-        >>> proofs = prove(load_case("openclaw-70575"), ["after-19328", "all-sites"], ["handler+patch"])
+        >>> from simlib.common.shipped import CASE
+        >>> case = load_case(CASE)
+        >>> proofs = prove(case, ["after-19328", "all-sites"], [case.scopes[0].name])
         >>> proofs.strategies["all-sites"].safe
         True
-        >>> proofs.verdict("after-19328", "reverted")
-        'lastChannel reverted at handler in 3 steps (scope handler+patch)'
+        >>> found = proofs.strategies["after-19328"].shortest("reverted")
+        >>> found.racing, len(found.steps)
+        (True, 3)
     """
     bounds.STALE_READS.check("stale reads", stale_reads)
     chosen = _choose_scopes(case, scopes)
