@@ -63,7 +63,11 @@ def mtime_at(now: float, tick: float) -> float:
 
 
 def previous_commits(session: Ints, ok: Bools) -> Ints:
-    """(n,) the commit of the row's session before each row, which is what an up-to-date snapshot shows; else NO_COMMIT."""
+    """(n,) the commit of the row's session before each row, which is what an up-to-date snapshot shows; else NO_COMMIT.
+
+    >>> previous_commits(session=np.array([0, 1, 0, 0]), ok=np.array([True, True, False, True])).tolist()
+    [-1, -1, 0, 0]
+    """
     newest: dict[int, int] = {}
     rows = np.empty(session.size, dtype=np.int64)
     for row, (number, committed) in enumerate(zip(session.tolist(), ok.tolist(), strict=True)):

@@ -17,7 +17,17 @@ from simlib.workload.workload import Workload
 
 
 def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozenset[str] = frozenset()) -> History:
-    """Run the flows of one replicate to their end: `simpy_model.simulate`, with the same arguments and an equal history."""
+    """Run the flows of one replicate to their end: `simpy_model.simulate`, with the same arguments and an equal history.
+
+    >>> from simlib.case.case import load_case
+    >>> from simlib.workload.traffic import draw
+    >>> from simlib.workload.workload import load_workload
+    >>> workload = load_workload("quiet", ["duration=600"])
+    >>> case = load_case(workload.case)
+    >>> history = simulate(workload, case, draw(workload, case, seed=1, replicate=0))
+    >>> bool((history.read <= history.lock).all() and (history.lock <= history.end).all())  # a row a transaction, in seconds
+    True
+    """
     store, book = workload.store, open_book(traffic.site.size)
     given = make_plan(case, traffic, in_lock), book, workload.sessions.count
     count = one_gateway(*given, store.release) if store.gateways == 1 else TIED
