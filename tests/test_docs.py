@@ -38,6 +38,8 @@ def test_every_command_of_the_readme_works(command, tmp_path):
         arguments += ["--replicates", "3"]
     if arguments[0] == "testbed":
         arguments[arguments.index("--seconds") + 1] = "0.5"
+    if arguments[0] == "sweep":
+        arguments = ["sweep", arguments[1], "--out", str(tmp_path), "--dry-run"]
     if arguments[0] == "report":
         arguments[arguments.index("--out") + 1] = str(tmp_path)
     done = subprocess.run([sys.executable, "-m", "simlib", *arguments], capture_output=True, text=True, check=False)

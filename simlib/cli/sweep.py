@@ -25,10 +25,11 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run a workload with many settings; what is finished is kept, and only what is missing is simulated."""
+    from simlib.estimate.wording import seconds
     from simlib.sweep.folder import Folder
     from simlib.sweep.on_dask import on_dask
     from simlib.sweep.plan import make_plan
-    from simlib.sweep.sweep import read_status, run_sweep
+    from simlib.sweep.sweep import expected_seconds, read_status, run_sweep
 
     folder = Folder(out)
     plan = make_plan(name, overrides, known=folder.read_plan())
@@ -41,6 +42,9 @@ def sweep(
             found = run_sweep(plan, folder, jobs=jobs, engine=engine, again=force, say=complain, progress=step)
     if as_json:
         print_json(found.to_json() | ({} if status or dry_run else {"results": str(folder.path / "results.parquet")}))
+    elif dry_run:
+        quick, slow = (seconds(each) for each in expected_seconds(plan, folder, jobs))
+        print(f"{found.missing + found.failed:,} of {found.cells:,} cells would be simulated: some {quick} to {slow}")
     else:
         print(f"{found.cells:,} cells: {found.done:,} done, {found.missing:,} missing, {found.failed:,} failed")
     if found.failed and not (status or dry_run):

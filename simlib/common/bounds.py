@@ -50,6 +50,9 @@ SCOPE = Bounds(1, 6)
 LONGEST = 1_000_000_000.0
 """Seconds, some thirty years; so far from zero a float still tells a tenth of a microsecond."""
 SECONDS = Bounds(0.0, LONGEST)
+LONGEST_DRAW = 1e12
+"""Seconds; the mean of a distribution, and its greatest draw. A time is added to others, and beyond this a float no longer
+tells milliseconds apart."""
 PAUSE = Bounds(0.0001, LONGEST)
 """Seconds between two tries for a lock; with shorter ones a wait would be more tries than can be simulated."""
 PERIOD = Bounds(0.001, LONGEST)

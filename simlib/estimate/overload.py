@@ -37,10 +37,11 @@ def requested_load(workload: Workload, case: Case, strategy: Strategy) -> float:
 
     Examples:
         >>> from simlib import load_case, load_workload
-        >>> workload = load_workload("handler-only", [f"times.{site}.hold=0.01" for site in ("handler", "patch", "inbound")])
+        >>> workload = load_workload("quiet")
+        >>> workload = load_workload("quiet", [f"times.{site}.hold=1" for site in workload.times])
         >>> case = load_case(workload.case)
-        >>> round(requested_load(workload, case, case.strategy("after-19328")), 2)  # for 40 transactions a second
-        0.4
+        >>> round(requested_load(workload, case, case.strategy("after-19328")), 2)  # for 0.154 transactions a second
+        0.15
     """
     total = 0.0
     for flow in workload.traffic.values():

@@ -108,7 +108,8 @@ def read_recording(path: Path, case: Case) -> Recording:
 
     Examples:
         >>> from simlib import load_case
-        >>> recording = read_recording(find_recording("store-2026.4.22-two-processes"), load_case("openclaw-70575"))
+        >>> from simlib.common.shipped import CASE
+        >>> recording = read_recording(find_recording("store-2026.4.22-two-processes"), load_case(CASE))
         >>> recording.rule, len(recording.history)
         ('before-19328', 1400)
     """

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from simlib.common.workers import Crew
 from simlib.estimate.experiment import check_engines
+from simlib.estimate.size import expected_size
 from simlib.sweep.block import Job, simulate_jobs
 from simlib.sweep.folder import Entry, Folder
 from simlib.sweep.plan import Plan, asked, changes, remembered
@@ -75,6 +76,19 @@ def read_status(plan: Plan, folder: Folder, jobs: int | None = None) -> Status:
     before = folder.read_plan()
     changed = changes(before["asked"], asked(plan)) if before else []
     return _status(plan, folder, finished(plan, folder.stored(), folder.journal()), jobs, changed)
+
+
+def expected_seconds(plan: Plan, folder: Folder, jobs: int | None = None) -> tuple[float, float]:
+    """How long the missing cells take, if one block of each is enough, and if all need the most replicates; about."""
+    done = finished(plan, folder.stored(), folder.journal())
+    low, high, most = 0.0, 0.0, plan.sweep.precision.most
+    for number, address in enumerate(plan.addresses):
+        if address not in done:
+            size = expected_size(plan.workload(number), plan.case, plan.strategies, 1, ENGINE)
+            low += plan.sweep.block * size.seconds
+            high += max(most, plan.sweep.block) * size.seconds
+    jobs = jobs or os.cpu_count() or 1
+    return low / jobs, high / jobs
 
 
 def run_sweep(

@@ -4,19 +4,20 @@ One uniform a variate, so that changing a distribution's parameters, or its kind
 moves this one monotonically (common random numbers).
 """
 
+import math
+from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, PositiveFloat, Tag
 from pydantic import Discriminator as ByKey
 
+from simlib.common import bounds
 from simlib.common.arrays import Floats
 from simlib.common.files import Strict
 
-LONGEST = 1e12
-"""Seconds. A time is added to others, and beyond this a float no longer tells milliseconds apart."""
-_ENDS = np.array([2.0**-54, 1 - 2.0**-53])
-"""The least and the greatest uniform that a stream draws."""
+_BITS = 53
+"""The greatest uniform that a stream draws is 1 - 2^-53."""
 
 
 class Constant(Strict):
@@ -28,6 +29,11 @@ class Constant(Strict):
     @property
     def expected(self) -> float:
         """The mean."""
+        return self.value
+
+    @property
+    def longest(self) -> float:
+        """The greatest draw."""
         return self.value
 
     def quantile(self, uniform: Floats) -> Floats:
@@ -46,6 +52,11 @@ class Exponential(Strict):
         """The mean."""
         return self.mean
 
+    @property
+    def longest(self) -> float:
+        """The greatest draw."""
+        return self.mean * _BITS * math.log(2)
+
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
         return -self.mean * np.log1p(-uniform)
@@ -61,7 +72,12 @@ class Lognormal(Strict):
     @property
     def expected(self) -> float:
         """The mean: median x exp(sigma^2 / 2)."""
-        return float(self.median * np.exp(self.sigma**2 / 2))
+        return float(self.median * np.exp(self.sigma * self.sigma / 2))
+
+    @property
+    def longest(self) -> float:
+        """The greatest draw."""
+        return float(self.median * np.exp(self.sigma * NormalDist().inv_cdf(1 - 2.0**-_BITS)))
 
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
@@ -82,6 +98,15 @@ class Gamma(Strict):
         """The mean."""
         return self.mean
 
+    @property
+    def longest(self) -> float:
+        """What the greatest draw is at most: mean x (1 + sqrt(2 x / shape) + x / shape), where P(more) is exp(-x) at most.
+
+        Boucheron, Lugosi and Massart, Concentration Inequalities, 2013, section 2.4.
+        """
+        rare = _BITS * math.log(2) / self.shape
+        return self.mean * (1 + math.sqrt(2 * rare) + rare)
+
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
         from scipy import special
@@ -101,6 +126,11 @@ class Empirical(Strict):
         values = np.sort(np.array(self.values, dtype=np.float64))
         return float((values[:-1] + values[1:]).mean() / 2) if values.size > 1 else float(values[0])
 
+    @property
+    def longest(self) -> float:
+        """The greatest draw."""
+        return max(self.values)
+
     def quantile(self, uniform: Floats) -> Floats:
         """The quantiles at `uniform`, in its shape."""
         return np.asarray(np.quantile(np.array(self.values, dtype=np.float64), uniform), dtype=np.float64)
@@ -115,12 +145,12 @@ def _kind(data: Any) -> str:
 
 
 def _computable(distribution: Any) -> Any:
-    """Refuse one whose mean, or whose least or greatest draw, is no time that can be computed with."""
+    """Refuse one whose mean or greatest draw is no time that can be computed with."""
     with np.errstate(over="ignore"):
-        numbers = {"mean": distribution.expected, "greatest draw": float(distribution.quantile(_ENDS).max())}
+        numbers = {"mean": distribution.expected, "greatest draw": distribution.longest}
     for what, seconds in numbers.items():
-        if not seconds <= LONGEST:
-            raise ValueError(f"its {what} is {seconds:.3g} s; allowed: at most {LONGEST:.0e} s")
+        if not seconds <= bounds.LONGEST_DRAW:
+            raise ValueError(f"its {what} is {seconds:.3g} s; allowed: at most {bounds.LONGEST_DRAW:.0e} s")
     return distribution
 
 

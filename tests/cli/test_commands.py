@@ -115,7 +115,7 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("run", "bussy-team"), r"bussy-team: no such file.*allowed: busy-team"),
         (
             ("run", "quiet", "--strategy", "in-mutater"),
-            r"strategy 'in-mutater' is not in case openclaw-70575; did you mean 'in-mutator'? allowed: replace",
+            r"strategy 'in-mutater' is not in case openclaw-70575; did you mean 'in-mutator'\? allowed: replace",
         ),
         (
             ("run", "quiet", "--set", "traffic.patch.rat=2"),

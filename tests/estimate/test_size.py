@@ -12,7 +12,7 @@ from simlib.estimate.size import PROCESS, check_size, expected_size, fitting_job
 from simlib.workload.workload import load_workload
 
 MEASURE = """
-import resource, sys
+from pathlib import Path
 from simlib.case.case import load_case
 from simlib.estimate.experiment import run
 from simlib.estimate.size import PROCESS, expected_size
@@ -20,7 +20,8 @@ from simlib.workload.workload import load_workload
 workload = load_workload("busy-team", ["duration=5"])
 case = load_case(workload.case)
 run(workload, case, replicates=1, jobs=1)
-peak = lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():  # not that of getrusage, which counts what the parent had before this program was begun
+    return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 before, workload = peak(), load_workload("busy-team", ["duration=20000"])
 run(workload, case, replicates=1, jobs=1)
 print(peak() - before, expected_size(workload, case, list(case.strategies), 1, "compiled").process - PROCESS)
@@ -28,7 +29,8 @@ print(peak() - before, expected_size(workload, case, list(case.strategies), 1, "
 
 
 def test_the_memory_expected_against_the_peak_of_a_run():
-    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+    for _ in range(2):  # the first time the engine may have to be compiled, which takes more memory than the run
+        done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
     took, expected = map(float, done.stdout.split())
     assert expected / 3 < took < 2 * expected
 

@@ -61,7 +61,7 @@ def test_a_plan_that_is_remembered_is_the_plan_that_is_made_anew(tmp_path: Path)
 @pytest.mark.parametrize(
     ("replacement", "says"),
     [
-        ((FIRST, "traffic.ptch.rate: [1]"), "has no traffic.ptch; allowed: "),
+        ((FIRST, "traffic.ptch.rate: [1]"), "has no traffic.ptch; did you mean 'patch'? allowed: "),
         ((FIRST, "traffic.patch.rate: [-1, 1]"), "in the cell traffic.patch.rate=-1, times.handler.hold.median=0.02"),
         ((FIRST, "replicates: [1, 2]"), "axes.replicates: the numbers of a cell do not depend on it"),
         (("[after-19328, all-sites]", "[nosuch]"), "strategy 'nosuch' is not in case"),
