@@ -1,6 +1,6 @@
 """Predictions against the model that made the history, against real stores, and figure by figure against hand computation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -324,3 +324,23 @@ def test_the_interval_holds_what_it_should_when_the_model_itself_was_observed(ov
     workload = load_workload("handler-only", ["duration=40", *overrides])
     history = simulate(workload, CASE, draw(workload, CASE, 11, 0))
     assert np.mean([figure.inside for figure in predict(history, CASE, "model")]) >= 0.9
+
+
+def gapped(seconds: float) -> History:
+    """Sixty seconds of traffic with that much silence in the middle."""
+    workload = load_workload("handler-only", ["duration=60"])
+    history = simulate(workload, CASE, draw(workload, CASE, 1, 0))
+    late = np.where(history.read > 30, seconds, 0.0)
+    late = np.where(np.maximum.accumulate(late) > 0, seconds, 0.0)
+    return replace(history, **{name: getattr(history, name) + late for name in ("read", "queued", "lock", "end")})
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 1e9])
+def test_a_history_with_a_huge_gap_is_refused(seconds: float, refused: Callable[..., str]) -> None:
+    line = refused(predict, gapped(seconds), CASE, "night", 2)
+    assert "night: something arrives in 2 of 20 equal parts" in line
+    assert "allowed: 8 or more; nothing arrives for " in line
+
+
+def test_a_short_pause_is_no_silence() -> None:
+    assert predict(gapped(10.0), CASE, "lunch", 2)
