@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from simlib.cli.bench import bench
 from simlib.cli.calibrate import calibrate
 from simlib.cli.check import check
+from simlib.cli.compare import compare
 from simlib.cli.compiling import announced
 from simlib.cli.interleave import interleave
 from simlib.cli.lists import schema, strategies, workloads
@@ -39,6 +40,7 @@ for quick in (
     report,
     run,
     check,
+    compare,
     bench,
     strategies,
     workloads,

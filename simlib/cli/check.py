@@ -33,7 +33,7 @@ def check(
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the decision as JUnit XML, too.")] = None,
 ) -> None:
     """Gate on a clobber rate: exit with 0 if it is below the limit, 1 if it is above, 3 if that could not be told."""
-    model, compiled = load_inputs(workload, case, overrides, [strategy])
+    model, compiled = load_inputs(workload, case, overrides, [strategy], junit)
     from simlib.estimate.gate import gate
 
     with announcing(), progress_bar("replicates", most) as step:

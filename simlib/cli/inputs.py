@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def load_inputs(
-    workload: str, case: str, overrides: Sequence[str], strategies: Sequence[str], out: Path | None = None
+    workload: str, case: str, overrides: Sequence[str], strategies: Sequence[str], *outs: Path | None
 ) -> "tuple[Workload, Case]":
-    """The workload with its overrides, and the case named, else the workload's own; `out` is what will be written.
+    """The workload with its overrides, and the case named, else the workload's own; `outs` will be written.
 
     Raises:
-        InputError: one of them cannot be loaded, they do not fit each other, the case has no strategy of such a name, or `out`
-            cannot be written.
+        InputError: one of them cannot be loaded, they do not fit each other, the case has no strategy of such a name, or one
+            of `outs` cannot be written.
     """
     from simlib.case.case import load_case
     from simlib.common.files import check_output
@@ -27,7 +27,7 @@ def load_inputs(
     compiled = load_case(case or model.case)
     path = find("workloads", workload)
     model.check_case(compiled, str(path))
-    if out:
+    for out in filter(None, outs):
         check_output(out, path, find("cases", case or model.case))
     for name in strategies:
         compiled.strategy(name)

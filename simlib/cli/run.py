@@ -1,6 +1,9 @@
 """`simlib run`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from simlib.cli.compiling import announcing
 from simlib.cli.inputs import check_run, load_inputs
@@ -24,10 +27,14 @@ def run(
     jobs: Annotated[int | None, number(bounds.JOBS, "Processes; else as many as are worth their start.")] = None,
     as_json: Json = False,
     out: Out = None,
+    keep: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Keep the result for `simlib compare` (NAME.parquet).")
+    ] = None,
 ) -> None:
     """Simulate a workload and estimate every strategy's clobber rate."""
-    model, compiled = load_inputs(workload, case, overrides, strategies, out)
+    model, compiled = load_inputs(workload, case, overrides, strategies, out, keep)
     check_run(workload, model, compiled, strategies, replicates, engine, jobs)
+    from simlib.estimate.compare import save
     from simlib.estimate.experiment import run as run_experiment
     from simlib.estimate.wording import overload_note
 
@@ -35,6 +42,8 @@ def run(
         result = run_experiment(
             model, compiled, strategies, seed=seed, replicates=replicates, engine=engine, jobs=jobs, progress=step
         )
+    if keep:
+        save(result, keep)
     if as_json or out:
         print_json(result.to_json(), out)
         return

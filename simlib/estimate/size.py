@@ -16,7 +16,7 @@ from simlib.workload.workload import Workload
 
 PROCESS = 300e6
 """Bytes of a process that has the engine and has done nothing yet."""
-KEPT = 200
+KEPT = 350
 """Bytes of the totals that are kept of each replicate and strategy."""
 MICROSECONDS = {"compiled": 0.4, "simpy": 6.0}
 """A transaction, and a try for the lock, on one timeline of each engine; replaying one with one strategy is like compiled."""

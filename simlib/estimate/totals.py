@@ -1,6 +1,6 @@
 """What an experiment keeps of its replicates: a few numbers of each, and the sums of everything else.
 
-The replicate is the unit of every interval, so what intervals are made of is kept for each, some 200 bytes a strategy.
+The replicate is the unit of every interval, so what intervals are made of is kept for each, some 300 bytes a strategy.
 Tables and histograms are only ever added up. So memory does not grow with the transactions.
 """
 
@@ -37,6 +37,7 @@ def total(tallies: Sequence[Tally], costs: Sequence[Cost]) -> Totals:
     counted = [vars(tally) | vars(cost) for tally, cost in zip(tallies, costs, strict=True)]
     columns = {name: np.array([one[name] for one in counted]) for name in counted[0]}
     sums = {name: columns.pop(name) for name in SUMMED}
+    columns["clobbered_fields"] = sums["clobbers"].sum(axis=(1, 3, 4))
     numbers = np.empty((len(counted), 1), [(name, column.dtype, column.shape[1:]) for name, column in columns.items()])
     for name, column in columns.items():
         numbers[name][:, 0] = column

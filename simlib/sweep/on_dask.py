@@ -11,8 +11,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from simlib.common.errors import InputError, RunError
+from simlib.estimate.stored import MODEL_VERSION, STORED_VERSION
 from simlib.sweep.block import Job
-from simlib.sweep.plan import MODEL_VERSION, STORED_VERSION
 
 if TYPE_CHECKING:
     from distributed import Client, Future

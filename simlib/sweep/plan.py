@@ -14,19 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from simlib.case.case import Case, load_case
+from simlib.common.differences import flat
 from simlib.common.errors import InputError
 from simlib.common.files import load_yaml, validated
 from simlib.common.shipped import find, find_beside
+from simlib.estimate.stored import MODEL_VERSION, STORED_VERSION
 from simlib.sweep.sweep_file import Settings, Sweep, load_sweep
 from simlib.workload.overrides import set_override, set_value
-from simlib.workload.workload import Workload
-
-MODEL_VERSION = 1
-"""Raised whenever equal settings would give other numbers: the draws, the model, the replay or what is counted changed."""
-STORED_VERSION = 1
-"""Raised whenever a block is stored in another form."""
-NAMES = {"workload", "about", "case", "replicates"}
-"""Keys of a workload that its numbers do not depend on; the case is hashed by what it says."""
+from simlib.workload.workload import DESCRIPTIVE, Workload
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ def make_plan(
         InputError: what is wrong, where, and in which cell.
     """
     sweep = load_sweep(name)
-    for key in sorted(NAMES & {key.split(".")[0] for key in sweep.axes}):
+    for key in sorted(DESCRIPTIVE & {key.split(".")[0] for key in sweep.axes}):
         raise InputError(f"{name}: axes.{key}: the numbers of a cell do not depend on it; choose another key of the workload")
     path = find("sweeps", name)
     base, source = _base(sweep, overrides, path)
@@ -101,7 +96,7 @@ def make_plan(
     for cell in settings:
         model = _workload(base, cell, source)
         model.check_case(case, f"{source} with {described(cell)}")
-        addresses.append(digest([model.model_dump(mode="json", exclude=NAMES), *rest]))
+        addresses.append(digest([model.model_dump(mode="json", exclude=DESCRIPTIVE), *rest]))
         progress()
     return Plan(sweep, base, source, case, case_digest, strategies, settings, addresses)
 
@@ -119,7 +114,7 @@ def remembered(plan: Plan) -> dict[str, Any]:
 def asked(plan: Plan) -> dict[str, Any]:
     """What the numbers of every cell depend on, flat: key -> value."""
     return {
-        **_flat({key: value for key, value in plan.base.items() if key not in NAMES}),
+        **flat({key: value for key, value in plan.base.items() if key not in DESCRIPTIVE}),
         "case": plan.case_digest,
         "strategies": list(plan.strategies),
         "seed": plan.sweep.seed,
@@ -127,15 +122,6 @@ def asked(plan: Plan) -> dict[str, Any]:
         "model version": MODEL_VERSION,
         "stored version": STORED_VERSION,
     }
-
-
-def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two `asked`, a line each."""
-    return [
-        f"{key}: {_short(before.get(key))} -> {_short(now.get(key))}"
-        for key in dict.fromkeys([*before, *now])
-        if before.get(key) != now.get(key)
-    ]
 
 
 def described(cell: Settings) -> str:
@@ -162,17 +148,6 @@ def _workload(base: dict[str, Any], cell: Settings, source: str) -> Workload:
         return validated(Workload, data, source)
     except InputError as error:
         raise InputError(f"{error} (in the cell {described(cell)})") from None
-
-
-def _flat(data: Any, place: str = "") -> dict[str, Any]:
-    if isinstance(data, dict) and data:
-        return {k: v for key, value in data.items() for k, v in _flat(value, f"{place}.{key}" if place else str(key)).items()}
-    return {place: data}
-
-
-def _short(value: object) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 40 else text[:36] + " ..."
 
 
 def digest(data: Any) -> str:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from simlib.common.differences import changes
 from simlib.common.workers import Crew
 from simlib.estimate.experiment import check_engines
 from simlib.estimate.size import expected_size
 from simlib.sweep.block import Job, simulate_jobs
 from simlib.sweep.folder import Entry, Folder
-from simlib.sweep.plan import Plan, asked, changes, remembered
+from simlib.sweep.plan import Plan, asked, remembered
 from simlib.sweep.results import write_results
 from simlib.sweep.work import Work, finished
 

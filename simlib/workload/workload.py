@@ -178,6 +178,10 @@ class Times(Strict):
     hold: Distribution
 
 
+DESCRIPTIVE = {"workload", "about", "case", "replicates", "times_from"}
+"""Keys of a workload that no replicate depends on."""
+
+
 class Workload(Strict):
     """A validated workload file; the comments in data/workloads/busy-team.yaml explain every key."""
 

@@ -39,6 +39,7 @@ def test_the_totals_of_a_replicate_are_its_tallies_and_costs_number_by_number() 
     for strategy, (counted, price) in enumerate(((tally(0), cost(2)), (tally(1), cost(3)))):
         every = vars(counted) | vars(price)
         assert set(found.sums) == set(SUMMED)
+        every["clobbered_fields"] = counted.clobbers.sum(axis=(0, 2, 3))
         assert set(found.numbers.dtype.names) == set(every) - set(SUMMED)
         for name in found.numbers.dtype.names:
             assert np.array_equal(found.numbers[name][strategy, 0], every[name]), name

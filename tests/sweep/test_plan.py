@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sweeps import tiny_sweep
 
+from simlib.common.differences import changes
 from simlib.common.shipped import DATA
-from simlib.sweep.plan import asked, changes, make_plan, remembered
+from simlib.sweep.plan import asked, make_plan, remembered
 
 FIRST = "traffic.patch.rate: [0.2, 0.5]"
 
