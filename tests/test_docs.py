@@ -1,11 +1,13 @@
 """What the README, the help and the package's face say is what there is."""
 
+import os
 import re
 import shlex
 import subprocess
 import sys
 
 import pytest
+import yaml
 from places import ROOT
 
 import simlib
@@ -95,3 +97,23 @@ def test_no_committed_file_names_a_package_index_or_a_local_path():
 def test_every_module_says_what_it_is_for():
     for path in (ROOT / "simlib").rglob("*.py"):
         assert path.read_text().startswith('"""'), path
+
+
+def test_the_commands_of_the_action_do_what_they_say(tmp_path):
+    """The step that checks, run as the action's shell does, with a limit that is kept and one that is not."""
+    step = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"][-1]
+    program = tmp_path / "bin" / "simlib"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m simlib "$@"\n')
+    program.chmod(0o755)
+    values = {"WORKLOAD": "quiet", "STRATEGY": "all-sites", "CONFIDENCE": "0.95", "CASE": "", "JUNIT": "check.xml"}
+    assert set(step["env"]) == {*values, "LIMIT"}
+    for limit, status in (("0.5", 0), ("0.0000001", 3)):
+        command = step["run"] + " --most 32 --set duration=60"
+        path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        environment = os.environ | values | path | {"LIMIT": limit}
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, done.stderr
+        assert (tmp_path / "check.xml").read_text().count("<testcase") == 1
