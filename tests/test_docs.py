@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -113,7 +114,7 @@ def test_the_commands_of_the_action_do_what_they_say(tmp_path):
         path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         environment = os.environ | values | path | {"LIMIT": limit}
         done = subprocess.run(
-            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            [shutil.which("bash"), "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == status, done.stderr
         assert (tmp_path / "check.xml").read_text().count("<testcase") == 1

@@ -76,7 +76,8 @@ def read_status(plan: Plan, folder: Folder, jobs: int | None = None) -> Status:
     """How far the sweep in the folder is, from the names of the blocks and the journal alone."""
     before = folder.read_plan()
     changed = changes(before["asked"], asked(plan)) if before else []
-    return _status(plan, folder, finished(plan, folder.stored(), folder.journal()), jobs, changed)
+    journal = folder.journal()
+    return _status(plan, journal, finished(plan, folder.stored(), journal), jobs, changed)
 
 
 def expected_seconds(plan: Plan, folder: Folder, jobs: int | None = None) -> tuple[float, float]:
@@ -143,7 +144,7 @@ def run_sweep(
                 say(f"{folder.path}: a block of the cell {address[:8]} is damaged; it is simulated again")
                 folder.drop_damaged(address)
             stored, journal = folder.stored(), folder.journal()
-        return _status(plan, folder, work.entries, jobs, changes(before["asked"], asked(plan)) if before else [])
+        return _status(plan, folder.journal(), work.entries, jobs, changes(before["asked"], asked(plan)) if before else [])
 
 
 def _simulate(work: Work, workers: Engine, progress: Callable[[], None]) -> None:
@@ -169,8 +170,9 @@ def _simulate(work: Work, workers: Engine, progress: Callable[[], None]) -> None
                 work.receive(job, one)
 
 
-def _status(plan: Plan, folder: Folder, entries: Mapping[str, Entry], jobs: int | None, changed: Sequence[str] = ()) -> Status:
-    journal = folder.journal()
+def _status(
+    plan: Plan, journal: Mapping[str, Entry], entries: Mapping[str, Entry], jobs: int | None, changed: Sequence[str]
+) -> Status:
     states = Counter(entry.state for address in plan.addresses if (entry := entries.get(address)))
     failed = sum(journal[a].state == "failed" for a in plan.addresses if a in journal and a not in entries) + states["failed"]
     missing = len(plan.addresses) - states.total() - (failed - states["failed"])
