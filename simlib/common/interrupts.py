@@ -6,7 +6,7 @@ A library can swallow whatever is raised (a bare `except` while it is imported, 
 
 import signal
 import sys
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import NoReturn
 
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
@@ -21,6 +21,7 @@ def answer() -> None:
     """From now on an interrupt raises KeyboardInterrupt, and SIGTERM raises SystemExit; in the main thread, as ever."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
+    sys.excepthook = _show
 
 
 def ignore() -> None:
@@ -32,6 +33,12 @@ def ignore() -> None:
 def status() -> int | None:
     """The exit status that shells have for the interrupt that came (130, 143); None if none did."""
     return 128 + _caught[0] if _caught else None
+
+
+def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python shows of an error that nobody caught; an extension that fails to start shows the interrupt that made it fail."""
+    if status() is None:
+        sys.__excepthook__(kind, error, trace)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

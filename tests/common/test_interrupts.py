@@ -28,7 +28,14 @@ main()
 @pytest.mark.parametrize(
     ("number", "status", "says"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-@pytest.mark.parametrize("what", ["pass", "raise ImportError('initialization failed')"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "pass",
+        "raise ImportError('initialization failed')",
+        "sys.excepthook(*sys.exc_info()); raise ImportError('initialization failed')",  # as NumPy's import_array in C does
+    ],
+)
 def test_an_interrupt_that_a_library_swallows_or_renames_is_one(what: str, number: int, status: int, says: str) -> None:
     command = subprocess.Popen(
         [sys.executable, "-c", SWALLOWING.replace("WHAT", what)],
