@@ -36,7 +36,7 @@ def status() -> int | None:
 
 
 def _show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What Python shows of an error that nobody caught; an extension that fails to start shows the interrupt that made it fail."""
+    """Show an error that nobody caught; not the interrupt that kept an extension from starting, which shows it by itself."""
     if status() is None:
         sys.__excepthook__(kind, error, trace)
 
