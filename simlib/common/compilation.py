@@ -65,8 +65,8 @@ def _folder() -> Path | None:
 
 def _places() -> Iterator[Path]:
     """Where the folder may stand: where the user says, in the package, in the user's cache, among temporary files."""
-    if config.CACHE_DIR:
-        yield Path(config.CACHE_DIR)
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):  # not config.CACHE_DIR, which a file in the current folder can set
+        yield Path(chosen)
     yield PACKAGE / "__pycache__"
     with suppress(RuntimeError):  # nobody's home is known
         yield Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()

@@ -73,3 +73,13 @@ def test_where_nothing_at_all_can_be_written_it_compiles_without_a_cache(tmp_pat
     nothing = "import tempfile; tempfile.tempdir = '/dev/null'; "
     assert python(nothing + RACE, tmp_path, **NOWHERE).stdout == "False True\n"
     assert not list(tmp_path.rglob("*.nbi"))
+
+
+def test_a_file_in_the_current_folder_does_not_say_where_compiled_code_is_loaded_from(tmp_path: Path) -> None:
+    (tmp_path / ".numba_config.yaml").write_text(f"cache_dir: {tmp_path / 'theirs'}\n")
+    code = "from simlib.common.compilation import _places; print(*_places())"
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert str(tmp_path) not in done.stdout
