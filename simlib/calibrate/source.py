@@ -76,7 +76,10 @@ def find_source(source: str) -> Path:
     for path in (Path(source), DATA / "recordings" / f"{source}.json"):
         if path.is_file():
             return path
-    return find_recording(source)
+    try:
+        return find_recording(source)
+    except InputError as error:
+        raise InputError(f"{error} of a recording, a history (Parquet), a log or a trace") from None
 
 
 def kind_of(path: Path) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from simlib.cli.options import CaseName
+from simlib.cli.options import OneCase
 from simlib.cli.output import complain
 from simlib.common.shipped import CASE, DATA, find
 
@@ -19,7 +19,7 @@ Source = Annotated[
 def calibrate(
     source: Source,
     out: Annotated[Path, typer.Option("-o", "--out", help="The workload to write.")],
-    case: CaseName = CASE,
+    case: OneCase = CASE,
     times_from: Annotated[
         str,
         typer.Option(metavar="WORKLOAD", help="Whose times stand for what the source cannot tell; else the case's usual ones."),

@@ -22,8 +22,8 @@ STATUS = {"pass": 0, "fail": 1, "undecided": 3}
 def check(
     workload: Workload,
     strategy: Annotated[str, typer.Option("--strategy", metavar="NAME", help="The strategy that has to keep the limit.")],
-    max_clobber_rate: Annotated[float, typer.Option(metavar="R", help="The limit: a share of units of work, as 0.001.")],
-    confidence: Annotated[float, typer.Option(metavar="C", help="1 minus the probability of a wrong decision.")] = 0.95,
+    max_clobber_rate: Annotated[float, number(bounds.GATE_LIMIT, "The limit: a share of units of work, as 0.001.")],
+    confidence: Annotated[float, number(bounds.GATE_CONFIDENCE, "1 minus the probability of a wrong decision.")] = 0.95,
     case: CaseName = "",
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     seed: Seed = 1,

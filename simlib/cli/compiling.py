@@ -39,7 +39,7 @@ def announced(command: Callable[P, None]) -> Callable[P, None]:
 
 @cache
 def _say() -> None:
-    complain("compiling the engine (once; some 20 seconds) ...")
+    complain("compiling the engine (once; some seconds) ...")
 
 
 def try_engine() -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simlib.cli.options import CaseName, Json, Strategies, number
+from simlib.cli.options import Json, OneCase, Strategies, number
 from simlib.cli.output import complain, print_json, print_table, print_text
 from simlib.common import bounds
 from simlib.common.errors import InputError, allowed
@@ -28,7 +28,7 @@ Place = Annotated[Path | None, typer.Option(help="File to write, or folder for f
 
 
 def interleave(
-    case: CaseName = CASE,
+    case: OneCase = CASE,
     strategies: Strategies = [],  # noqa: B006 - typer copies it
     scopes: Scopes = [],  # noqa: B006
     stale_reads: StaleReads = 0,

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from simlib.cli.options import CaseName, Json
+from simlib.cli.options import Json, OneCase
 from simlib.cli.output import print_json, print_table
 from simlib.common.shipped import CASE
 
 
-def strategies(case: CaseName = CASE, as_json: Json = False) -> None:
+def strategies(case: OneCase = CASE, as_json: Json = False) -> None:
     """List a case's strategies, with their rules under --json."""
     from simlib.case.case import load_case
 

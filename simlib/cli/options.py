@@ -18,6 +18,7 @@ Workload = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A name in dat
 CaseName = Annotated[
     str, typer.Option("--case", metavar="CASE", help="A name in data/cases, or a path; else the workload's own.")
 ]
+OneCase = Annotated[str, typer.Option("--case", metavar="CASE", help="A name in data/cases, or a path.")]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the workload.")]
 Seed = Annotated[int, number(bounds.SEED, "Root of all random streams.")]
 Replicates = Annotated[int | None, number(bounds.REPLICATES, "How many; else as the workload says.")]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from simlib.cli.options import CaseName, Json, Out, Strategies
+from simlib.cli.options import Json, OneCase, Out, Strategies
 from simlib.cli.output import print_json, print_table, say
 from simlib.common.errors import RunError
 from simlib.common.shipped import CASE, find
@@ -12,7 +12,7 @@ from simlib.common.shipped import CASE, find
 
 def replay(
     recording: Annotated[str, typer.Argument(metavar="RECORDING", help="A name in data/recordings, or a path.")],
-    case: CaseName = CASE,
+    case: OneCase = CASE,
     strategies: Strategies = [],  # noqa: B006
     as_json: Json = False,
     out: Out = None,

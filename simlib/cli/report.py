@@ -62,12 +62,16 @@ def report(
 
 def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choose: bool) -> None:
     """Check the rest of the input and execute the notebook; `choose`: the recording that fits the case."""
+    from simlib.common.files import check_output
+    from simlib.replay.recording import find_recording
     from simlib.report.fix_impact import check_input, fitting_recording
     from simlib.report.notebook import find_notebook, make_report
 
     check_input(**parameters)
     if choose:
         parameters["recording"] = fitting_recording(case)
+    if parameters["recording"]:
+        check_output(page, find_recording(parameters["recording"]))
     try_engine()
     make_report(find_notebook("fix_impact"), parameters, page, title, progress=sys.stderr.isatty())
 

@@ -52,7 +52,10 @@ def run(
     print_table(_table(result).rows())
     if result.conditional:
         say(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
-    print(f"{result.transactions:,} transactions in {result.replicates:,} replicates, seed {seed}")
+    plural = "s" * (result.replicates > 1)
+    print(f"{result.transactions:,} transactions in {result.replicates:,} replicate{plural}, seed {seed}")
+    if not result.transactions:
+        say("nothing arrived, so there is nothing to say of any strategy; a longer duration or higher rates would help")
 
 
 def _table(result: "Result") -> "Table":

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from simlib.cli.compiling import try_engine
-from simlib.cli.options import CaseName, Json, Seed, number
+from simlib.cli.options import Json, OneCase, Seed, number
 from simlib.cli.output import print_json, print_table
 from simlib.common import bounds
 from simlib.common.shipped import CASE, REPORTS, find
@@ -22,7 +22,7 @@ Sources = Annotated[
 
 def validate(
     sources: Sources = [],  # noqa: B006 - typer copies it
-    case: CaseName = CASE,
+    case: OneCase = CASE,
     replicates: Annotated[int, number(bounds.PREDICTIONS, "Of the model, for each prediction.")] = 39,
     seed: Seed = 1,
     report: Annotated[bool, typer.Option("--report", help="Write the validation report instead.")] = False,
@@ -46,7 +46,7 @@ def validate(
     from simlib.estimate.wording import percent
     from simlib.report.table import Columns, Table, whole
     from simlib.report.validation_sources import shipped_sources
-    from simlib.validate.scores import conditions_frame, validation_json
+    from simlib.validate.scores import conditions_frame, pp, validation_json
     from simlib.validate.validate import validate as validate_sources
 
     validation = validate_sources(sources or shipped_sources(), load_case(case), replicates, seed)
@@ -66,9 +66,9 @@ def validate(
     if not validation.conditions:
         print("there is no clobber rate to compare: there is no unit of work")
         return
-    print(f"RMSE {percent(validation.rmse)} with the observations' own sampling variance taken off")
+    print(f"RMSE {pp(validation.rmse)} with the observations' own sampling variance taken off")
     if math.isfinite(validation.driven_rmse):
-        print(f"RMSE {percent(validation.driven_rmse)} given the very arrivals and times that were observed, nothing taken off")
+        print(f"RMSE {pp(validation.driven_rmse)} given the very arrivals and times that were observed, nothing taken off")
     print(f"{percent(validation.coverage)} of {len(validation.figures)} figures inside their 95 % prediction interval")
 
 

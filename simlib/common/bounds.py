@@ -38,8 +38,11 @@ REPLICATES = Bounds(1, 1_000_000)
 """A million replicates tell a rate of one in a million units even if each replicate has only a few."""
 GATE_REPLICATES = Bounds(2, 1_000_000)
 """At which a gate gives up; of one replicate there is no interval."""
-PREDICTIONS = Bounds(2, 10_000)
-"""Replicates of the model for each prediction of a validation; each is kept in memory."""
+GATE_LIMIT = Bounds(1e-9, 1 - 1e-9)
+"""Of a rate; less than one in a thousand million units of work cannot be told from none."""
+GATE_CONFIDENCE = Bounds(0.5, 1 - 1e-6)
+PREDICTIONS = Bounds(2, 1_000)
+"""Replicates of the model for each prediction of a validation; with a thousand an interval's ends are known to 1 %."""
 JOBS = Bounds(1, 256)
 """Processes; beyond the processors of a machine they only cost memory, some 150 MB each."""
 STALE_READS = Bounds(0, 16)
@@ -55,6 +58,8 @@ LONGEST_DRAW = 1e12
 tells milliseconds apart."""
 PAUSE = Bounds(0.0001, LONGEST)
 """Seconds between two tries for a lock; with shorter ones a wait would be more tries than can be simulated."""
+DURATION = Bounds(0.001, LONGEST)
+"""Seconds of arrivals; in less than a millisecond nothing arrives."""
 PERIOD = Bounds(0.001, LONGEST)
 """Seconds; mean length of a busy or an idle period, or of a day."""
 RATE = Bounds(0.0, 1_000_000.0)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -230,9 +231,9 @@ def check_output(path: Path, *inputs: Path) -> None:
                 raise InputError(f"{path}: is the input {source}, which is not overwritten; give another name")
         target = path.resolve() if path.is_symlink() else path
         there = next(folder for folder in target.absolute().parents if folder.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise InputError(f"{path}: cannot be written: {there} is no folder that can be written to")
-    except (OSError, UnicodeError) as error:
+        if not path.exists() or path.is_file():
+            tempfile.TemporaryFile(dir=there).close()  # that it may be written to does not mean that it can, as in /proc
+    except (OSError, UnicodeError, RuntimeError) as error:  # the last one is a link that leads to itself
         raise InputError(
             f"{shown(str(path), 300)[1:-1]}: cannot be written: {getattr(error, 'strerror', None) or error}"
         ) from None

@@ -38,6 +38,7 @@ def find(kind: str, name: str) -> Path:
     for path in (*shipped, Path(name)):
         if _is_file(path):
             return path
+    refuse_special(name)
     raise InputError(
         f"{shown(name, 300)[1:-1]}: no such file, and no shipped one of that name in data/{kind}; "
         f"{choose(name, shipped_names(kind))}, or a path"
@@ -55,6 +56,20 @@ def find_beside(path: Path, kind: str, name: Any) -> Any:
     if not isinstance(name, str) or not name:
         return name
     return next((str(file) for file in (path.parent / name, path.parent / f"{name}.yaml") if _is_file(file)), name)
+
+
+def refuse_special(name: str) -> None:
+    """Refuse a path that is there and is no file that can be read from its beginning to its end.
+
+    Raises:
+        InputError: it is a folder, a device or a pipe.
+    """
+    try:
+        there = Path(name).exists()
+    except (OSError, ValueError):
+        there = False
+    if there:
+        raise InputError(f"{name}: is no regular file; allowed: a file, and no folder, device or pipe")
 
 
 def _is_file(path: Path) -> bool:

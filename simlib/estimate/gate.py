@@ -16,9 +16,9 @@ from scipy import stats
 
 from simlib.case.case import Case
 from simlib.common import bounds
-from simlib.common.errors import InputError
 from simlib.estimate.experiment import run_replicate
 from simlib.estimate.intervals import Interval, Rate
+from simlib.estimate.overload import requested_load
 from simlib.estimate.totals import Records
 from simlib.estimate.wording import percent, span
 from simlib.workload.workload import Workload
@@ -124,9 +124,8 @@ def gate(
     Raises:
         InputError: the strategy is unknown, the workload does not fit the case, or a number is out of range.
     """
-    for name, value, low, high in (("limit", limit, 0, 1), ("confidence", confidence, 0.5, 1)):
-        if not low < value < high:
-            raise InputError(f"{name}: {value:g}; allowed: between {low} and {high}")
+    bounds.GATE_LIMIT.check("max-clobber-rate", limit)
+    bounds.GATE_CONFIDENCE.check("confidence", confidence)
     bounds.GATE_REPLICATES.check("most", most)
     bounds.SEED.check("seed", seed)
     case.strategy(strategy)
@@ -143,7 +142,10 @@ def gate(
         decision, interval = decide(rate, limit, level)
         if decision != "undecided":
             break
-    return Decision(decision, rate, interval, _reason(decision, rate, interval, strategy, limit, size))
+    reason = _reason(decision, rate, interval, strategy, limit, size)
+    if (load := requested_load(workload, case, case.strategy(strategy))) >= 1:
+        reason += f"; but the lock is asked for {load:.2f} times what it can give: it holds for {workload.duration:g} s only"
+    return Decision(decision, rate, interval, reason)
 
 
 def _rate(numbers: Records) -> Rate:

@@ -14,7 +14,7 @@ from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.case.snapshots import previous_commits
 from simlib.common.arrays import Codes, Floats, Ints
 from simlib.common.errors import InputError, allowed
-from simlib.common.shipped import DATA
+from simlib.common.shipped import DATA, refuse_special
 from simlib.model.history import History, Values
 from simlib.replay.recording_file import read_lines, recorded_kinds
 from simlib.replay.replay import Outcomes, replay_strategy
@@ -88,6 +88,7 @@ def find_recording(name: str) -> Path:
     for path in (Path(name), shipped):
         if path.is_file():
             return path
+    refuse_special(name)
     raise InputError(f"{name}: no such recording; {allowed(shipped_recordings())}, or a path")
 
 

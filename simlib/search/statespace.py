@@ -12,7 +12,7 @@ from simlib.case import snapshots
 from simlib.case.case import Case, Scope
 from simlib.common.arrays import Ints
 from simlib.common.compilation import compiled
-from simlib.common.errors import InputError, RunError
+from simlib.common.errors import InputError
 from simlib.replay.judging import NONE
 from simlib.search.dependencies import END, Commits, Cone
 
@@ -64,8 +64,7 @@ def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits:
         commits: what each commit can do to the cone, from `tabulate`.
 
     Raises:
-        InputError: a step inherits the snapshot of a site that reads nothing before the lock.
-        RunError: a state does not fit into 63 bits.
+        InputError: a step inherits the snapshot of a site that reads nothing before the lock, or there are too many states.
     """
     flows, users = lay_out(case, scope)
     length = [len(steps) for steps in flows]
@@ -80,7 +79,10 @@ def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits:
     alike = np.array([_alike(commits, sites) for sites in users], dtype=np.int64)
     digits = [steps + 1 for steps in length] + [stale_reads + 1] * len(flows) + [cone.entries] * (1 + stale_reads + len(users))
     if math.prod(digits) >= 2**63:
-        raise RunError(f"scope {scope.name} with {stale_reads} stale reads is too large to search")
+        raise InputError(
+            f"scope {scope.name} with {stale_reads} stale reads has up to 2^{math.log2(math.prod(digits)):.0f} states; "
+            "allowed: under 2^63. Ask for fewer stale reads, or for a scope of fewer flows"
+        )
     return System(
         stale_reads, np.array(length), site, reads, slot, frees, asks_cache, commits,
         cone.images, alike.reshape(len(users), cone.entries), np.array(digits),

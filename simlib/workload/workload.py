@@ -188,7 +188,7 @@ class Workload(Strict):
     workload: str = Field(min_length=1, max_length=int(bounds.NAME.high))
     about: str
     case: str
-    duration: SomeSeconds = Field(description="seconds of arrivals simulated in each replicate")
+    duration: Annotated[float, _between(bounds.DURATION)] = Field(description="seconds of arrivals simulated in each replicate")
     replicates: Annotated[int, _between(bounds.REPLICATES)] = 20
     sessions: Sessions
     store: Store = Store()
@@ -284,4 +284,4 @@ def load_workload(name: str, overrides: Sequence[str] = ()) -> Workload:
     for override in overrides:
         set_override(data, override, str(path))
     data["case"] = find_beside(path, "cases", data.get("case"))
-    return validated(Workload, data, str(path))
+    return validated(Workload, data, f"{path}{' with --set' * bool(overrides)}")

@@ -141,7 +141,7 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("testbed", "quiet", "--seconds", "1e12"), r"--seconds.*less than or equal to 86400 .*'1e12'"),
         (("testbed", "quiet", "--seconds", "nan"), r"--seconds.*'nan'"),
         (("testbed", "quiet", "--entry-bytes", "3000000000"), r"--entry-bytes.* 10000000 .*'3000000000'"),
-        (("validate", "--replicates", "1000000000"), r"--replicates.*less than or equal to 10000 .*'1000000000'"),
+        (("validate", "--replicates", "1000000000"), r"--replicates.*less than or equal to 1000 .*'1000000000'"),
         (("interleave", "--stale-reads", "1" + "0" * 30), r"--stale-reads.*less than or equal to 16 "),
         (
             ("run", "quiet", "--replicates", "1", "--set", "duration=1", "--out", str(ROOT)),
@@ -155,6 +155,21 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("replay", "nope"), r"nope: no such recording"),
         (("report", "quiet", "--recording", "nope"), r"nope: no such recording"),
         (("frobnicate",), r"No such command"),
+        (("run", "/dev/zero"), r"/dev/zero: is no regular file"),
+        (("replay", str(ROOT)), r": is no regular file"),
+        (
+            ("calibrate", "gateway.log"),
+            r"gateway.log: no such recording; .* or a path of a recording, a history .* a log or a trace",
+        ),
+        (("run", "quiet", "--set", "duration=nan"), r"quiet.yaml with --set: duration: .*\(got 'nan'\)"),
+        (("run", "quiet", "--set", "duration=5e-324"), r"duration: .*greater than or equal to 0.001"),
+        (("check", "quiet", "--strategy", "all-sites", "--max-clobber-rate", "nan"), r"--max-clobber-rate.*'nan'"),
+        (("check", "quiet", "--strategy", "all-sites", "--max-clobber-rate", "1e-320"), r"--max-clobber-rate.*'1e-320'"),
+        (("compare", "quiet"), r"compare: give a second result or workload, or --against STRATEGY"),
+        (
+            ("sweep", "nope", "--out", "x"),
+            r"nope: no such file, and no shipped one of that name in data/sweeps; allowed: small",
+        ),
     ],
 )
 def test_wrong_input_is_one_line_on_stderr_and_status_2(arguments, message):
@@ -306,3 +321,36 @@ def test_a_strategys_name_never_decides_where_a_file_is_written(name, tmp_path):
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path != case]
     assert written
     assert all(path.parent == out for path in written)
+
+
+def test_no_input_is_overwritten_whatever_the_option_that_names_it(tmp_path):
+    inputs = {}
+    for name, source in (
+        ("w.yaml", "workloads/quiet.yaml"),
+        ("r.jsonl.gz", "recordings/store-2026.4.22-two-processes.jsonl.gz"),
+    ):
+        inputs[name] = (ROOT / "data" / source).read_bytes()
+        (tmp_path / name).write_bytes(inputs[name])
+    for words in (
+        ("check", "w.yaml", "--strategy", "all-sites", "--max-clobber-rate", "0.1", "--junit", "w.yaml"),
+        ("run", "w.yaml", "--save", "w.yaml"),
+        ("report", "quiet", "--recording", "r.jsonl.gz", "--out", "r.jsonl.gz"),
+    ):
+        done = simlib(*words, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "which is not overwritten" in done.stderr
+    assert {name: (tmp_path / name).read_bytes() for name in inputs} == inputs
+
+
+def test_a_link_that_leads_to_itself_is_no_output(tmp_path):
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    done = simlib("run", "quiet", "--out", "one", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot be written: Symlink loop" in done.stderr or "symbolic links" in done.stderr
+
+
+def test_a_gate_on_an_overloaded_lock_says_so_in_its_line():
+    words = ("check", "handler-only", "--set", "traffic.patch.rate=400", "--set", "duration=20", "--strategy", "all-sites")
+    done = simlib(*words, "--max-clobber-rate", "0.1")
+    assert "the lock is asked for 2." in done.stdout.splitlines()[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-MESSAGE = "simlib: compiling the engine (once; some 20 seconds) ...\n"
+MESSAGE = "simlib: compiling the engine (once; some seconds) ...\n"
 
 
 def python(code, folder, **environment):

@@ -107,8 +107,8 @@ def test_a_rate_that_cannot_be_told_from_its_limit_is_undecided_after_the_most_r
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"limit": 0.0}, "limit: 0; allowed: between 0 and 1"),
-        ({"limit": 0.1, "confidence": 1.0}, "confidence: 1; allowed: between 0.5 and 1"),
+        ({"limit": 0.0}, "max-clobber-rate: 0.0 is too small; allowed: 1e-09 to 0.999999999"),
+        ({"limit": 0.1, "confidence": 1.0}, "confidence: 1.0 is too large; allowed: 0.5 to 0.999999"),
         ({"limit": 0.1, "most": 1}, "most: 1 is too small; allowed: 2 to 1,000,000"),
     ],
 )
