@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def test_members_that_fail_leave_a_page_with_the_error_and_the_others_go_on(tmp_
     assert {name: record.state for name, record in found.items()} == {"good": "done", "bad": "failed", "dead": "failed"}
     assert (found["good"].verdict, found["good"].rates["mine"].estimate) == ("fine", 0.25)
     page = (tmp_path / "out" / "bad.html").read_text()
-    assert "<strong>Failed.</strong> fails.ipynb: cell 5 failed: ValueError: &lt;script&gt;no" in page
+    assert re.search("<strong>Failed.</strong> fails.ipynb: cell . failed: ValueError: &lt;script&gt;no", page)
     assert "<script>no" not in page
     assert page.index("Failed.") < page.index("so far")
     assert "the kernel ended before it was done" in (tmp_path / "out" / "dead.html").read_text()
@@ -65,6 +66,7 @@ def test_a_second_run_makes_only_what_is_missing_changed_or_failed(tmp_path):
     assert "parameters changed: 25.0 % (22.5 to 27.5 %), then 50.0 % (45.0 to 55.0 %)" in index
 
 
+@pytest.mark.slow
 def test_force_makes_all_of_them(tmp_path):
     path = batch_file(tmp_path, "  one: {parameters: {mark: one}}\n")
     for again in (False, False, True):
@@ -72,6 +74,7 @@ def test_force_makes_all_of_them(tmp_path):
     assert ran(tmp_path) == ["one", "one"]
 
 
+@pytest.mark.slow
 def test_a_member_that_kills_its_worker_is_given_up_after_three_times(tmp_path):
     found, _ = run(batch_file(tmp_path, "  k: {notebook: kills.ipynb, parameters: {mark: k}}\n"), tmp_path / "out")
     assert found["k"].reason == "a worker process died: it was ended by SIGKILL (out of memory?), 3 times"
@@ -101,6 +104,7 @@ def command(path, out, *options):
     return [sys.executable, "-m", "simlib", "batch", path, "--out", str(out), "--jobs", "2", *options]
 
 
+@pytest.mark.slow
 def test_the_command_prints_json_and_exits_with_1_if_one_failed(tmp_path):
     path = batch_file(tmp_path, "  one: {}\n  bad: {notebook: fails.ipynb}\n")
     done = subprocess.run(command(path, tmp_path / "out", "--json"), capture_output=True, text=True, timeout=120, check=False)

@@ -28,6 +28,8 @@ def notebooks(folder: Path) -> None:
         parameters.metadata["tags"] = ["parameters"]
         note = f"if mark: open({str(folder / 'ran')!r}, 'a').write(mark + '\\n')\nprint('so far')"
         notebook.cells = [parameters, nbformat.v4.new_code_cell(note), nbformat.v4.new_code_cell(cell)]
+        for number, one in enumerate(notebook.cells):
+            one["id"] = f"cell-{number}"  # else random: another notebook each time
         nbformat.write(notebook, folder / f"{name}.ipynb")
 
 
