@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from simlib.cli.batch import batch
 from simlib.cli.bench import bench
 from simlib.cli.calibrate import calibrate
 from simlib.cli.check import check
@@ -41,6 +42,7 @@ for quick in (
     run,
     check,
     compare,
+    batch,
     bench,
     strategies,
     workloads,

@@ -7,11 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import pandas as pd
 
 from simlib.common.text import visible
 from simlib.estimate.wording import listed
+from simlib.report.finding import MIME, Finding
 
 _LINE_ENDS = re.compile(r"\s*\n\s*")
 _NUMBER = re.compile(r"[+−]?[\d.,]+( (%|pp|ms|s|min|h))?")
@@ -19,12 +21,20 @@ _NUMBER = re.compile(r"[+−]?[\d.,]+( (%|pp|ms|s|min|h))?")
 
 @dataclass(frozen=True, repr=False)
 class Html:
-    """A piece of a page, already escaped; notebooks display it."""
+    """A piece of a page, already escaped; notebooks display it.
+
+    Attributes:
+        finding: what the page says, for who lists many.
+    """
 
     text: str
+    finding: Finding | None = None
 
     def _repr_html_(self) -> str:
         return self.text
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {} if self.finding is None else {MIME: self.finding.model_dump(mode="json")}
 
     def __repr__(self) -> str:
         return f"<Html: {len(self.text):,} characters>"

@@ -11,6 +11,7 @@ from simlib.case.case import load_case
 from simlib.replay.judging import KIND_MEANINGS, KINDS
 from simlib.report.diagram import sequence
 from simlib.report.figure import Figure
+from simlib.report.finding import Finding
 from simlib.report.html import Html, bullets, paragraphs
 from simlib.report.table import Columns, Table, whole
 from simlib.search.counterexample import Counterexample, judge
@@ -36,11 +37,15 @@ class Interleavings:
     def heading(self) -> Html:
         """What was asked, and of what."""
         case = self.proofs.case
-        return Html(f"{paragraphs(f'**{case.title}**').text}{self.verdict().text}")
+        found = Finding(verdict=". ".join(self._sentences()))
+        return Html(f"{paragraphs(f'**{case.title}**').text}{self.verdict().text}", found)
 
     def verdict(self) -> Html:
         """One sentence a strategy."""
-        return bullets([f"`{name}`: {self.proofs.verdict(name)}" for name in self.proofs.strategies])
+        return bullets(self._sentences())
+
+    def _sentences(self) -> list[str]:
+        return [f"`{name}`: {self.proofs.verdict(name)}" for name in self.proofs.strategies]
 
     def matrix(self) -> Table:
         """Strategy x kind: the length of the shortest schedule, and where."""

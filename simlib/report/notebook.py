@@ -13,10 +13,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from simlib.common.errors import InputError, RunError, allowed
+from simlib.common.errors import InputError, RunError, SimlibError, allowed
 from simlib.common.files import replacing
 from simlib.common.shipped import NOTEBOOKS
 from simlib.common.text import visible
+from simlib.report.finding import Finding, read_finding
+from simlib.report.html import safe
 
 CELL_SECONDS = 3600
 LONGEST_PLACE = 70
@@ -37,11 +39,11 @@ def find_notebook(name: str) -> Path:
     raise InputError(f"{name}: no such notebook; {allowed(sorted(path.stem for path in NOTEBOOKS.glob('*.ipynb')))}, or a path")
 
 
-def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Refuse parameters that the notebook does not have, or whose type is not that of the default.
+def known_parameters(notebook: Path) -> dict[str, tuple[str, str]]:
+    """The parameters of a notebook: name -> its type, and the default as it is written there.
 
     Raises:
-        InputError: names the notebook, the parameter, its value, and what is allowed.
+        InputError: it is no notebook.
     """
     import papermill
 
@@ -49,10 +51,20 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
         known = papermill.inspect_notebook(str(notebook))
     except Exception as error:  # papermill and nbformat raise many kinds for a file that is no notebook
         raise InputError(f"{notebook}: not a notebook: {' '.join(str(error).split())[:200]}") from None
+    return {name: (one["inferred_type_name"].split("[")[0], one["default"]) for name, one in known.items()}
+
+
+def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that the notebook does not have, or whose type is not that of the default.
+
+    Raises:
+        InputError: names the notebook, the parameter, its value, and what is allowed.
+    """
+    known = known_parameters(notebook)
     for name, value in parameters.items():
         if name not in known:
             raise InputError(f"{notebook.name}: no parameter '{name}'; {allowed(sorted(known))}")
-        kind = known[name]["inferred_type_name"].split("[")[0]
+        kind, _ = known[name]
         try:
             TypeAdapter(_TYPES.get(kind, Any)).validate_python(value, strict=True)
         except ValidationError:
@@ -145,12 +157,26 @@ def _places(folder: Path) -> Any:
     return Config({"KernelManager": {"connection_file": str(folder / "connection.json"), **sockets}})
 
 
-def render(executed: Path, page: Path, title: str) -> None:
-    """Write the executed notebook as one HTML file without its inputs. The same notebook gives the same bytes."""
+def render(executed: Path, page: Path, title: str, *, error: str = "") -> Finding:
+    """Write the executed notebook as one HTML file without its inputs. The same notebook gives the same bytes.
+
+    Args:
+        executed: the notebook; where there is none, the page is of the error alone.
+        page: the file to write.
+        title: of the page.
+        error: why the notebook ended early; it stands on top.
+
+    Returns:
+        what the notebook found.
+    """
     import nbformat
     from nbconvert import HTMLExporter
 
-    notebook = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call] # nbformat has no types
+    nodes: Any = nbformat  # it has no types
+    notebook = nodes.read(executed, as_version=4) if executed.is_file() else nodes.v4.new_notebook()
+    if error:
+        notebook.cells.insert(0, _error_cell(title, error))
+    finding = Finding() if error else read_finding(notebook)
     notebook.metadata["title"] = visible(title)
     notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown" or cell.get("outputs")]
     for number, cell in enumerate(notebook.cells):
@@ -165,25 +191,43 @@ def render(executed: Path, page: Path, title: str) -> None:
     body, _ = exporter.from_notebook_node(notebook)
     with replacing(page) as temporary:
         temporary.write_text(body, encoding="utf-8")
+    return finding
 
 
-def make_report(notebook: Path, parameters: Mapping[str, Any], page: Path, title: str, *, progress: bool = False) -> None:
+def _error_cell(title: str, error: str) -> Any:
+    import nbformat
+
+    words = f'<h1>{safe(title)}</h1><div class="verdict"><p><strong>Failed.</strong> {safe(error)}</p></div>'
+    shown = nbformat.v4.new_output("display_data", data={"text/html": words})  # type: ignore[no-untyped-call]
+    return nbformat.v4.new_code_cell("", outputs=[shown])  # type: ignore[no-untyped-call]
+
+
+def partly_run(page: Path) -> Path:
+    """Where the notebook of a page is left if it fails."""
+    return page.with_suffix(".failed.ipynb")
+
+
+def make_report(notebook: Path, parameters: Mapping[str, Any], page: Path, title: str, *, progress: bool = False) -> Finding:
     """Run the notebook and write its page; on a failing cell, leave the partly run notebook beside where the page would be.
 
+    Returns:
+        what the notebook found.
+
     Raises:
-        InputError: a parameter does not fit.
+        InputError: a parameter does not fit, or the notebook says so while it runs.
         RunError: a cell failed; the message says where the partly run notebook is.
     """
     page.parent.mkdir(parents=True, exist_ok=True)
-    partly = page.with_suffix(".failed.ipynb")
+    partly = partly_run(page)
     check_parameters(notebook, parameters)
     with private_folder() as folder:
         executed = folder / notebook.name
         try:
             _execute(notebook, parameters, executed, folder, progress)
-        except RunError as error:
+        except SimlibError as error:
             with replacing(partly) as temporary:
                 temporary.write_bytes(executed.read_bytes())
-            raise RunError(f"{error}; the partly run notebook is {partly}") from None
-        render(executed, page, title)
+            raise type(error)(f"{error}; the partly run notebook is {partly}") from None
+        finding = render(executed, page, title)
     partly.unlink(missing_ok=True)
+    return finding

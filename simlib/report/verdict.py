@@ -9,6 +9,7 @@ from simlib.estimate.intervals import Difference
 from simlib.estimate.result import Result
 from simlib.estimate.wording import overload_note, percent, points, rate_text, span
 from simlib.replay.judging import KINDS
+from simlib.report.finding import Finding, Share
 from simlib.report.html import Html, bullets, coded, paragraphs
 from simlib.search.prove import Proofs
 
@@ -18,8 +19,15 @@ def verdict(result: Result, proofs: Proofs | None) -> Html:
     others = [name for name in result.strategies if name != result.baseline]
     lines = bullets([_on(result, proofs, name) for name in others]) if others else Html("")
     overloaded = paragraphs(f"**{note}**").text if (note := overload_note(result)) else ""
-    first = paragraphs(f"{_lead(result)} {_on_baseline(result, proofs)}".strip())
-    return Html(f'<div class="verdict">{overloaded}{first.text}{lines.text}{paragraphs(_not_exercised(result)).text}</div>')
+    first = f"{_lead(result)} {_on_baseline(result, proofs)}".strip()
+    rest = f"{lines.text}{paragraphs(_not_exercised(result)).text}"
+    return Html(f'<div class="verdict">{overloaded}{paragraphs(first).text}{rest}</div>', _finding(result, first))
+
+
+def _finding(result: Result, verdict: str) -> Finding:
+    names = sorted(result.strategies, key=lambda name: name != result.baseline)
+    rates = {name: result.best_rate(name) for name in names}
+    return Finding(verdict=verdict, rates={name: Share.of(rate) for name, rate in rates.items() if rate.exposures.any()})
 
 
 def why(result: Result) -> Html:

@@ -9,7 +9,6 @@ Blocks are the truth. Each is written to a temporary name and renamed, so it is 
 saves reading them: a line that got lost or cut costs reading a cell again. So a kill loses the blocks under way only.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -18,8 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from simlib.common.errors import InputError, RunError
+from simlib.common.errors import InputError
 from simlib.common.files import replacing
+from simlib.common.lock import locked
 from simlib.sweep.block import Block, from_bytes
 
 
@@ -58,20 +58,9 @@ class Folder:
             InputError: the folder cannot be made or written to.
             RunError: somebody does.
         """
-        try:
-            self.blocks.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be used as a sweep's folder: {error.strerror}") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise RunError(f"{self.path}: another sweep is at work in this folder") from None
-        try:
+        with locked(self.path, "sweep"):
+            self.blocks.mkdir(exist_ok=True)
             yield
-        finally:
-            os.close(handle)
 
     def block_path(self, address: str, first: int) -> Path:
         """Where a block is."""

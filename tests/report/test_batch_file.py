@@ -1,0 +1,53 @@
+"""Batch files, against what a person wrote: every member is known and checked before anything runs."""
+
+import pytest
+from batches import batch_file
+
+from simlib.common.errors import InputError
+from simlib.common.shipped import shipped_names
+from simlib.report.batch_file import load_batch
+
+
+def test_every_shipped_batch_can_run_and_nightly_has_every_shipped_workload():
+    found = {name: load_batch(name)[1] for name in shipped_names("batches")}
+    assert {member.parameters.get("workload") for member in found["nightly"]} == {*shipped_names("workloads"), None}
+    assert [member.name for member in found["small"]] == ["quiet", "busy-team"]
+
+
+def test_a_matrix_is_one_member_for_each_combination_with_a_name_that_can_be_read(tmp_path):
+    path = batch_file(tmp_path, "  m: {matrix: {rate: [0.1, 0.2], verdict: [good, bad]}}\n", "parameters: {mark: x}")
+    members = load_batch(path)[1]
+    assert [member.name for member in members] == ["m-rate-0.1-good", "m-rate-0.1-bad", "m-rate-0.2-good", "m-rate-0.2-bad"]
+    assert members[1].parameters == {"mark": "x", "rate": 0.1, "verdict": "bad"}
+
+
+def test_a_truth_value_reaches_the_notebook_as_one(tmp_path):
+    assert load_batch(batch_file(tmp_path, "  m: {parameters: {flag: true}}\n"))[1][0].parameters == {"flag": True}
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ("  m: {parameters: {rat: 1}}\n", "members.m: works.ipynb: no parameter 'rat'; allowed: flag, mark, rate, verdict"),
+        ("  m: {parameters: {rate: much}}\n", "members.m: works.ipynb: parameter 'rate' is 'much'; allowed: float"),
+        ("  m: {matrix: {rate: [0.1, much]}}\n", r"members.m: .* 'much'; allowed: float \(in m-much\)"),
+        ("  m: {notebok: works.ipynb}\n", "unknown key 'notebok'; did you mean 'notebook'"),
+        ("  m: {notebook: none}\n", "members.m: none: no such notebook"),
+        ("  m: {matrix: {rate: []}}\n", "members.m.matrix.rate: has no value"),
+        ("  m: {parameters: {rate: 1}, matrix: {rate: [1]}}\n", "'rate' stands in parameters and in matrix"),
+        ("  index: {}\n", "members.index: the name 'index' is the page that lists the others"),
+        ("  m-a: {}\n  m: {matrix: {verdict: [a]}}\n", "the name 'm-a' stands twice"),
+        (
+            "  m: {notebook: fix_impact, parameters: {workload: quite}}\n",
+            "members.m: quite: no such file.*did you mean 'quiet'",
+        ),
+        ("  m: {notebook: fix_impact, parameters: {overrides: [duration=x]}}\n", "duration"),
+        ("  m: {notebook: fix_impact, parameters: {strategies: [none]}}\n", "none"),
+        ("  m: {notebook: interleavings, parameters: {strategies: [none]}}\n", "none"),
+        ("  m: {notebook: fix_impact, parameters: {recording: none}}\n", "no such recording"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_before_anything_runs(tmp_path, members, says):
+    with pytest.raises(InputError, match=says) as caught:
+        load_batch(batch_file(tmp_path, members))
+    assert "\n" not in str(caught.value)
