@@ -4,7 +4,7 @@ A comparison is the paired difference of two rates over the same replicates. Two
 include zero; so of two that are truly alike some would be told apart in one cell of twenty.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -45,15 +45,28 @@ def pair_frame(folder: Folder, frame: pd.DataFrame, axes: Sequence[str]) -> pd.D
         one = cell.iloc[0]
         firsts = sorted(first for first in stored.get(one["address"], ()) if first < one["replicates"])
         blocks = [folder.read_block(one["address"], first) for first in firsts or [0]]
-        counted, expected = _rates(blocks, baseline)
-        better = cell["conditional_clobber_rate"].notna().to_numpy()
+        counted, expected = (dict(zip(names, rates, strict=True)) for rates in _rates(blocks, baseline))
+        better = cell.loc[cell["conditional_clobber_rate"].notna(), "strategy"]
         settings = {"cell": number, **{axis: one[axis] for axis in axes}}
-        for first, second in combinations(range(len(names)), 2):
-            rates = expected if better[first] and better[second] else counted
-            difference = estimate_columns("difference", Difference(rates[first], rates[second]))
-            rows.append(settings | {"first": names[first], "second": names[second]} | difference)
+        rows += [settings | row for row in compared(counted, {name: expected[name] for name in better})]
     columns = ["cell", *axes, "first", "second", "difference", "difference_low", "difference_high"]
     return told(pd.DataFrame(rows, columns=columns))
+
+
+def compared(counted: Mapping[str, Rate], conditional: Mapping[str, Rate]) -> Iterator[dict[str, Any]]:
+    """The paired difference of every two strategies over the same replicates, by one estimator for both, as `Result` has it.
+
+    Args:
+        counted: the rate of each strategy, as counted.
+        conditional: by conditional Monte Carlo, of those that are known better so.
+
+    Yields:
+        `first`, `second`, `difference` with `_low` and `_high`.
+    """
+    for first, second in combinations(counted, 2):
+        rates = conditional if {first, second} <= conditional.keys() else counted
+        difference = estimate_columns("difference", Difference(rates[first], rates[second]))
+        yield {"first": first, "second": second} | difference
 
 
 def _rates(blocks: Sequence[Block], baseline: int) -> tuple[list[Rate], list[Rate]]:
@@ -158,9 +171,14 @@ class Order(NamedTuple):
 
 
 def order(frame: pd.DataFrame, pairs: pd.DataFrame) -> Order:
-    """In which order the strategies clobber, and in which cells that is not so."""
+    """In which order the strategies clobber on average, and in which cells that is not so."""
     rates = frame.groupby("strategy", sort=False)["best_rate"].mean().sort_values(ascending=False, kind="stable")
     names = [str(name) for name in rates.index]
+    return Order(names, int(frame["cell"].nunique()), against_order(names, pairs))
+
+
+def against_order(names: Sequence[str], pairs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `pairs` in which two are told apart against an order, the one that clobbers most first."""
     place = {name: number for number, name in enumerate(names)}
     expected = np.where(pairs["first"].map(place) < pairs["second"].map(place), MORE, FEWER)
-    return Order(names, int(frame["cell"].nunique()), pairs.loc[pairs["told"] == -expected])
+    return pairs.loc[pairs["told"] == -expected]
