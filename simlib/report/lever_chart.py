@@ -82,7 +82,7 @@ def lever_finding(result: Result, found: Sequence[Lever], results: Mapping[tuple
         ends = [min(lever.workloads), max(lever.workloads)]
         low, high = (percent(results[lever.name, end].best_rate(name).estimate) for end in ends)
         moves.append(f"{low} to {high} with {lever.name} from {value_text(lever, ends[0])} to {value_text(lever, ends[1])}")
-    text = f"{name} moves from {listed(moves)}. {_order(result, found, results)}"
+    text = f"{_order(result, found, results)} {name} goes from {listed(moves)}."
     overloaded = [
         f"{lever.name} {value_text(lever, factor)}"
         for lever in found
@@ -94,7 +94,7 @@ def lever_finding(result: Result, found: Sequence[Lever], results: Mapping[tuple
 
 def _order(result: Result, found: Sequence[Lever], results: Mapping[tuple[str, Fraction], Result]) -> str:
     if len(result.strategies) < 2:
-        return "There is one strategy, and so no order."
+        return "The level moves."
     names = sorted(result.strategies, key=lambda name: -result.best_rate(name).estimate)
     points = [(lever, factor, results[lever.name, factor]) for lever in found for factor in lever.workloads]
     broken = [
@@ -103,9 +103,12 @@ def _order(result: Result, found: Sequence[Lever], results: Mapping[tuple[str, F
         for row in _against(names, one)
     ]
     if not broken:
-        return "The order of the strategies stays: nowhere are two of them told apart the other way round."
+        return "The level moves, the order of the strategies stays: nowhere are two of them told apart the other way round."
     more = f" and {len(broken) - MOST_NAMED} more" if len(broken) > MOST_NAMED else ""
-    return f"The order of the strategies does not stay: two are the other way round at {listed(broken[:MOST_NAMED])}{more}."
+    return (
+        "The level moves, and so does the order of the strategies: two are the other way round at "
+        f"{listed(broken[:MOST_NAMED])}{more}."
+    )
 
 
 def _against(names: Sequence[str], result: Result) -> list[Any]:

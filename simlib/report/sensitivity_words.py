@@ -132,7 +132,8 @@ def by_chance(pairs: pd.DataFrame) -> str:
     return (
         f"Two strategies count as told apart in a cell where the 95 % interval of their paired difference excludes zero. There "
         f"are {len(pairs):,} such comparisons and nothing is corrected for that: two that are truly alike would still stand "
-        f"in the wrong order in some {CHANCE * cells:.2g} of {cells:,} cells."
+        f"in the wrong order in some {CHANCE * cells:.2g} of {cells:,} cells. "
+        "More replicates would tell more of them apart."
     )
 
 
