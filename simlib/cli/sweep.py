@@ -1,5 +1,6 @@
 """`simlib sweep`."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,10 @@ def sweep(
     force: Annotated[bool, typer.Option(help="Simulate everything again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would run, and how long it may take.")] = False,
     status: Annotated[bool, typer.Option(help="Say how far it is.")] = False,
+    report: Annotated[
+        bool, typer.Option(help="Then write what the rates depend on to sensitivity.html in the folder.")
+    ] = False,
+    leave_out_failed: Annotated[bool, typer.Option(help="Report without cells that failed or have no rate.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a workload with many settings; what is finished is kept, and only what is missing is simulated."""
@@ -40,12 +45,27 @@ def sweep(
         with announcing(), progress_bar("cells", found.missing + found.failed) as step:
             engine = partial(on_dask, dask, jobs) if dask else None
             found = run_sweep(plan, folder, jobs=jobs, engine=engine, again=force, say=complain, progress=step)
-    if as_json:
-        print_json(found.to_json() | ({} if status or dry_run else {"results": str(folder.path / "results.parquet")}))
-    elif dry_run:
+    written = {} if status or dry_run else {"results": str(folder.path / "results.parquet")}
+    if dry_run and not as_json:
         quick, slow = (seconds(each) for each in expected_seconds(plan, folder, jobs))
         print(f"{found.missing + found.failed:,} of {found.cells:,} cells would be simulated: some {quick} to {slow}")
-    else:
+    elif not as_json:
         print(f"{found.cells:,} cells: {found.done:,} done, {found.missing:,} missing, {found.failed:,} failed")
+    if report and written:
+        written["report"] = str(_report(out, plan.sweep.sweep, leave_out_failed))
+        complain(f"what the rates depend on is in {written['report']}")
+    if as_json:
+        print_json(found.to_json() | written)
     if found.failed and not (status or dry_run):
         raise RunError(f"{found.failed:,} of {found.cells:,} cells failed; {folder.path}/results.parquet says why")
+
+
+def _report(folder: Path, name: str, without_failed: bool) -> Path:
+    """Write the sensitivity report of the finished sweep."""
+    from simlib.report.notebook import find_notebook, make_report
+    from simlib.sweep.sensitivity import load_complete
+
+    load_complete(folder, without_failed)  # refused in one line, and not from within a notebook
+    page, parameters = folder / "sensitivity.html", {"folder": str(folder), "without_failed": without_failed}
+    make_report(find_notebook("sensitivity"), parameters, page, f"simlib: sensitivity, {name}", progress=sys.stderr.isatty())
+    return page

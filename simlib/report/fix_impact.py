@@ -21,6 +21,7 @@ from simlib.report.diagram import sequence
 from simlib.report.figure import Figure
 from simlib.report.html import Html, bullets, coded, marked, paragraphs
 from simlib.report.impact_method import command, method
+from simlib.report.lever_chart import lever_chart
 from simlib.report.price_chart import price
 from simlib.report.table import Table
 from simlib.report.verdict import verdict, why
@@ -77,6 +78,10 @@ class Impact:
     def rates(self) -> Figure:
         """Clobber rate by strategy."""
         return charts.clobber_rates(self.result)
+
+    def levers(self) -> Figure | Html:
+        """How the rates move when something about the workload is another."""
+        return lever_chart(self.result)
 
     def fields(self) -> Figure:
         """Clobbers by field and kind."""

@@ -108,6 +108,7 @@ def remembered(plan: Plan) -> dict[str, Any]:
         "inputs": digest([plan.base, plan.settings, *rest]),
         "addresses": list(plan.addresses),
         "asked": asked(plan),
+        "sweep": plan.sweep.model_dump(mode="json", by_alias=True, include={"sweep", "about", "axes", "design"}),
     }
 
 

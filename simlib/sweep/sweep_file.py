@@ -110,11 +110,37 @@ class Sampled(Strict):
         return [dict(zip(axes, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
+class Saltelli(Strict):
+    """Saltelli's design, which Sobol' indices need: N points A, N points B, and for each axis A with that axis taken from B.
+
+    So a sweep of d axes has N (d + 2) cells, in this order; fewer where points of an axis that is a list fall together.
+    """
+
+    kind: Literal["saltelli"]
+    cells: int = Field(ge=2, le=MOST_CELLS, description="N, a power of two")
+    seed: NonNegativeInt = 1
+
+    @model_validator(mode="after")
+    def _power(self) -> "Saltelli":
+        if self.cells & (self.cells - 1):
+            raise ValueError(f"cells: {self.cells} is no power of two; allowed: 2, 4, 8, ...")
+        return self
+
+    def settings(self, axes: dict[str, "Span | Choice"]) -> list[Settings]:
+        """The settings of each point, in order; some may be alike."""
+        sampler = qmc.Sobol(2 * len(axes), rng=np.random.default_rng(self.seed))
+        first, second = np.split(sampler.random_base2(self.cells.bit_length() - 1), 2, axis=1)
+        mixed = [np.where(np.arange(len(axes)) == number, second, first) for number in range(len(axes))]
+        points = np.concatenate([first, second, *mixed])
+        columns = [axis.at(points[:, number]) for number, axis in enumerate(axes.values())]
+        return [dict(zip(axes, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
 def _short_design(data: Any) -> Any:
     return {"kind": data} if isinstance(data, str) else data
 
 
-Design = Annotated[Annotated[Grid | Sampled, Field(discriminator="kind")], BeforeValidator(_short_design)]
+Design = Annotated[Annotated[Grid | Sampled | Saltelli, Field(discriminator="kind")], BeforeValidator(_short_design)]
 
 
 class Precision(Strict):
@@ -155,6 +181,8 @@ class Sweep(Strict):
                 cells *= axis.steps if isinstance(axis, Span) else len(axis.values)
             if cells > MOST_CELLS:
                 raise ValueError(f"axes: some {cells:,} combinations; allowed: {MOST_CELLS:,}")
+        if isinstance(self.design, Saltelli) and (cells := self.design.cells * (len(self.axes) + 2)) > MOST_CELLS:
+            raise ValueError(f"design: {cells:,} cells; allowed: {MOST_CELLS:,}")
         return self
 
     def cells(self) -> Sequence[Settings]:

@@ -47,7 +47,7 @@ def opened(page, width):
 
 def test_every_picture_is_drawn_with_the_network_off(page):
     widths = [int(width) for width in opened(page, 1200)["pictures"].split()]
-    assert len(widths) == 7
+    assert len(widths) == 8
     assert min(widths) > 100
 
 

@@ -16,6 +16,7 @@ from simlib.report.notebook import find_notebook, make_report
 HEADINGS = [
     "The strategies",
     "How often",
+    "If the traffic were another",
     "Which fields, and how",
     "Which write site does it",
     "One of them, step by step",
@@ -89,9 +90,9 @@ def test_the_page_is_one_file_under_a_megabyte_that_asks_for_nothing(made, page)
 
 def test_every_figure_has_a_picture_with_alt_text_a_caption_and_its_numbers(page):
     counts = {tag: sum(seen == tag for seen, _ in page.tags) for tag in ("figure", "img", "figcaption")}
-    assert counts["figure"] == counts["img"] == counts["figcaption"] == 7
+    assert counts["figure"] == counts["img"] == counts["figcaption"] == 8
     assert all(len(attributes["alt"]) > 40 for tag, attributes in page.tags if tag == "img")
-    assert page.text.count("The numbers") == 7
+    assert page.text.count("The numbers") == 8
 
 
 def test_the_verdict_names_every_strategy_with_a_number(study):

@@ -41,6 +41,16 @@ def test_a_sample_takes_each_value_of_a_list_equally_often() -> None:
     assert [sum(cell["c"] == value for cell in cells) for value in "xy"] == [15, 15]
 
 
+def test_saltellis_design_is_two_samples_and_the_first_with_each_axis_of_the_second() -> None:
+    axes = {name: {"from": 0, "to": 1} for name in "ab"}
+    points = [tuple(cell.values()) for cell in sweep(axes=axes, design={"kind": "saltelli", "cells": 4}).cells()]
+    first, second, *mixed = (points[start : start + 4] for start in range(0, 16, 4))
+    assert mixed[0] == [(b[0], a[1]) for a, b in zip(first, second, strict=True)]
+    assert mixed[1] == [(a[0], b[1]) for a, b in zip(first, second, strict=True)]
+    for sample in (first, second):
+        assert sorted(int(float(a) * 4) for a, _ in sample) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
@@ -48,6 +58,8 @@ def test_a_sample_takes_each_value_of_a_list_equally_often() -> None:
         ("axes: {duration: {from: 0, to: 1, scale: log}}", "from: 0 on a log scale; allowed: more than 0"),
         ("axes: {duration: [60]}\nset: {duration: 30}", "set: duration is an axis as well"),
         ("axes: {a: {from: 0, to: 1, steps: 5000}, b: {from: 0, to: 1, steps: 5000}}", "some 25,000,000 combinations"),
+        ("axes: {duration: [60]}\ndesign: {kind: saltelli, cells: 12}", "12 is no power of two; allowed: 2, 4, 8, ..."),
+        ("axes: {duration: [60]}\ndesign: {kind: saltelli, cells: 524288}", "1,572,864 cells; allowed: 1,000,000"),
         ("axes: {duration: [60]}\nprecison: {}", "unknown key 'precison'; did you mean 'precision'?"),
         ("axes: {}", "axes"),
     ],
