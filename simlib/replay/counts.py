@@ -3,18 +3,23 @@
 Tallies are small and add up, so an experiment folds these and drops the histories.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from simlib.case.case import Case
-from simlib.common.arrays import Bools, Floats, Ints
+from simlib.common.arrays import Bools, Codes, Floats, Ints
+from simlib.common.compilation import inlined, lean
 from simlib.model.history import History
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import Outcomes
 
 EDGES = np.concatenate([[0.0], np.geomspace(1e-6, 1e6, 721)])
 """Bins for times in seconds, some 4 % wide; under a microsecond counts as zero, over a million seconds as a million."""
+_PER_LOG = (EDGES.size - 2) / math.log(EDGES[-1] / EDGES[1])
+"""Bins for each unit of the natural logarithm."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +59,26 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
         serial: the replay of the case's reference on the same history, which shows what serial writes would have left.
     """
     history, clobbers = outcomes.history, outcomes.clobbers
-    of_unit = unit_rows(case, history)
-    units = np.unique(history.flow[of_unit])
-    table = np.zeros((len(case.sites), len(case.fields), len(KINDS), 2), dtype=np.int64)
-    np.add.at(table, (history.site[clobbers.culprit], clobbers.field, clobbers.kind, clobbers.racing.astype(np.int64)), 1)
-    until_replaced = clobbers.until - history.end[clobbers.culprit]
-    replaced = np.isfinite(until_replaced)
+    counted = _open(case, history)
+    _count(
+        _Rows(_compact(history.flow), history.kind, history.site, history.ok, history.end, case.in_unit),
+        _Replay(outcomes.version, outcomes.versions, outcomes.writes, outcomes.lost, serial.version, serial.versions),
+        _Clobbered(clobbers.culprit, clobbers.field, clobbers.kind, clobbers.racing, clobbers.until),
+        _ask(case, history), EDGES, counted,
+    )  # fmt: skip
+    units, clobbered_units, racing_units, writes, lost, standing = counted.numbers.tolist()
     return Tally(
-        units=units.size,
-        clobbered_units=_flows(history, clobbers.culprit, of_unit),
-        racing_units=_flows(history, clobbers.culprit[clobbers.racing], of_unit),
-        writes=int(outcomes.writes.sum()),
-        lost=int(outcomes.lost.sum()),
-        clobbers=table,
-        transactions=_count(history.site[history.ok], case),
-        clobbering=_count(history.site[np.unique(clobbers.culprit)], case),
-        noticed=np.array([_noticed(case, number, outcomes, serial) for number in range(len(case.noticed))]).reshape(-1, 2),
-        stood=_binned(until_replaced[replaced]),
-        standing=int((~replaced).sum()),
+        units=units,
+        clobbered_units=clobbered_units,
+        racing_units=racing_units,
+        writes=writes,
+        lost=lost,
+        clobbers=counted.clobbers,
+        transactions=counted.transactions,
+        clobbering=counted.clobbering,
+        noticed=counted.noticed,
+        stood=counted.stood,
+        standing=standing,
     )
 
 
@@ -80,25 +87,159 @@ def unit_rows(case: Case, history: History) -> Bools:
     return case.in_unit[history.site] & history.ok
 
 
-def _flows(history: History, culprits: Ints, of_unit: Bools) -> int:
-    return np.unique(history.flow[culprits[of_unit[culprits]]]).size
+class _Rows(NamedTuple):
+    """Columns of the history, and which sites are part of a unit of work."""
+
+    flow: Ints
+    kind: Ints
+    site: Ints
+    ok: Bools
+    end: Floats
+    in_unit: Bools
 
 
-def _count(sites: Ints, case: Case) -> Ints:
-    return np.bincount(sites, minlength=len(case.sites)).astype(np.int64)
+class _Replay(NamedTuple):
+    """Columns of the strategy's `Outcomes`, and of the reference's."""
+
+    version: Ints
+    versions: Codes
+    writes: Ints
+    lost: Ints
+    serial_version: Ints
+    serial_versions: Codes
 
 
-def _noticed(case: Case, number: int, outcomes: Outcomes, serial: Outcomes) -> tuple[int, int]:
-    """How often the entry differs from what serial writes would have left, after the step that matters, and of how many."""
-    noticed, history = case.noticed[number], outcomes.history
-    kinds = [position for position, kind in enumerate(history.kinds) if kind in noticed.flows]
-    rows = np.flatnonzero(np.isin(history.kind, kinds) & history.ok)
-    if noticed.after >= 0:
-        rows = rows[history.site[rows] == noticed.after]
-    else:  # the last row of each flow: np.unique keeps the first of the reversed order
-        rows = rows[::-1][np.unique(history.flow[rows[::-1]], return_index=True)[1]]
-    differ = outcomes.entries[np.ix_(rows, noticed.fields)] != serial.entries[np.ix_(rows, noticed.fields)]
-    return int(differ.any(axis=1).sum()), rows.size
+class _Clobbered(NamedTuple):
+    """Columns of `Clobbers`."""
+
+    culprit: Ints
+    field: Ints
+    kind: Ints
+    racing: Bools
+    until: Floats
+
+
+class _Asked(NamedTuple):
+    """The case's noticed outcomes, a row each: `kinds` of flow, the site `after` which to look (-1: the last), `fields`."""
+
+    kinds: Bools
+    after: Ints
+    fields: Bools
+
+
+class _Counted(NamedTuple):
+    """What `_count` fills in: the parts of a Tally, those of one number each in `numbers`; and what was `seen` of each flow."""
+
+    numbers: Ints
+    clobbers: Ints
+    transactions: Ints
+    clobbering: Ints
+    noticed: Ints
+    stood: Ints
+    seen: Ints
+
+
+UNITS, CLOBBERED_UNITS, RACING_UNITS, WRITES, LOST, STANDING = range(6)
+_FEW = 1000
+"""Flow numbers that are worth no thought."""
+
+
+def _open(case: Case, history: History) -> _Counted:
+    sites = len(case.sites)
+    return _Counted(
+        numbers=np.zeros(6, np.int64),
+        clobbers=np.zeros((sites, len(case.fields), len(KINDS), 2), np.int64),
+        transactions=np.zeros(sites, np.int64),
+        clobbering=np.zeros(sites, np.int64),
+        noticed=np.zeros((len(case.noticed), 2), np.int64),
+        stood=np.zeros(EDGES.size - 1, np.int64),
+        seen=np.zeros(max(_FEW, 4 * len(history)), np.int64),
+    )
+
+
+def _compact(flow: Ints) -> Ints:
+    """The numbers of the flows, or others in their place if a history from outside has very large ones."""
+    return flow if flow.max(initial=0) < max(_FEW, 4 * flow.size) else np.unique(flow, return_inverse=True)[1]
+
+
+def _ask(case: Case, history: History) -> _Asked:
+    kinds = [[kind in noticed.flows for kind in history.kinds] for noticed in case.noticed]
+    fields = np.zeros((len(case.noticed), len(case.fields)), np.bool_)
+    for number, noticed in enumerate(case.noticed):
+        fields[number, noticed.fields] = True
+    after = [noticed.after for noticed in case.noticed]
+    return _Asked(np.array(kinds, np.bool_).reshape(-1, len(history.kinds)), np.array(after, np.int64), fields)
+
+
+@lean
+def _count(rows: _Rows, replay: _Replay, found: _Clobbered, asked: _Asked, edges: Any, counted: _Counted) -> None:
+    for row in range(rows.site.size):
+        counted.numbers[WRITES] += replay.writes[row]
+        counted.numbers[LOST] += replay.lost[row]
+        counted.transactions[rows.site[row]] += rows.ok[row]
+        if rows.ok[row] and rows.in_unit[rows.site[row]]:
+            _once(counted, rows.flow[row], UNITS)
+    last = -1
+    for number in range(found.culprit.size):
+        culprit = found.culprit[number]
+        _count_clobber(rows, found, number, culprit, edges, counted)
+        counted.clobbering[rows.site[culprit]] += culprit != last  # clobbers stand in commit order
+        last = culprit
+    for number in range(asked.after.size):
+        _count_noticed(rows, replay, asked, number, counted)
+
+
+@inlined
+def _once(counted: _Counted, flow: int, number: int) -> None:
+    """Count the flow, unless it has been counted there."""
+    if not counted.seen[flow] >> number & 1:
+        counted.seen[flow] |= 1 << number
+        counted.numbers[number] += 1
+
+
+@inlined
+def _count_clobber(rows: _Rows, found: _Clobbered, number: int, culprit: int, edges: Any, counted: _Counted) -> None:
+    racing, site = found.racing[number], rows.site[culprit]
+    counted.clobbers[site, found.field[number], found.kind[number], int(racing)] += 1
+    if rows.in_unit[site] and rows.ok[culprit]:
+        _once(counted, rows.flow[culprit], CLOBBERED_UNITS)
+        if racing:
+            _once(counted, rows.flow[culprit], RACING_UNITS)
+    stood = found.until[number] - rows.end[culprit]
+    if np.isfinite(stood):
+        _bin(stood, edges, counted.stood)
+    else:
+        counted.numbers[STANDING] += 1
+
+
+@inlined
+def _count_noticed(rows: _Rows, replay: _Replay, asked: _Asked, number: int, counted: _Counted) -> None:
+    """How often the entry differs from what serial writes would have left, after the step that matters, and of how many.
+
+    Backwards, so that the first row of a flow that comes up is its last. `seen` is no longer needed for anything else.
+    """
+    mark = -1 - number
+    for row in range(rows.site.size - 1, -1, -1):
+        if not rows.ok[row] or not asked.kinds[number, rows.kind[row]]:
+            continue
+        if asked.after[number] >= 0:
+            if rows.site[row] != asked.after[number]:
+                continue
+        elif counted.seen[rows.flow[row]] == mark:
+            continue
+        counted.seen[rows.flow[row]] = mark
+        counted.noticed[number, 0] += _differ(replay, row, asked.fields, number)
+        counted.noticed[number, 1] += 1
+
+
+@inlined
+def _differ(replay: _Replay, row: int, fields: Any, number: int) -> bool:
+    """Whether what stands after this row is not what serial writes would have left, in the fields that are looked at."""
+    version, serial = replay.version[row], replay.serial_version[row]
+    for field in range(fields.shape[1]):
+        if fields[number, field] and replay.versions[version, field] != replay.serial_versions[serial, field]:
+            return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -138,7 +279,30 @@ def cost(history: History) -> Cost:
 
 
 def _binned(times: Floats) -> Ints:
-    return np.histogram(np.minimum(times, EDGES[-1]), EDGES)[0]
+    histogram = np.zeros(EDGES.size - 1, np.int64)
+    _bin_all(times, EDGES, histogram)
+    return histogram
+
+
+@lean
+def _bin_all(times: Any, edges: Any, histogram: Any) -> None:
+    for number in range(times.size):
+        _bin(times[number], edges, histogram)
+
+
+@inlined
+def _bin(time: float, edges: Any, histogram: Any) -> None:
+    """Count a time as `np.histogram(min(time, edges[-1]), edges)` would: the logarithm says about where, the edges exactly."""
+    if not time >= edges[0]:
+        return
+    place, last = 0, histogram.size - 1
+    if time >= edges[1]:
+        place = min(last, 1 + int(_PER_LOG * math.log(min(time, edges[-1]) / edges[1])))
+        while time < edges[place]:
+            place -= 1
+        while place < last and time >= edges[place + 1]:
+            place += 1
+    histogram[place] += 1
 
 
 def quantile(histogram: Ints, share: float) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from simlib.case.case import Case, Strategy
 from simlib.case.evaluator import merged, written
 from simlib.case.pairs import ALWAYS, EVERYTHING, Pairs
-from simlib.case.rules import ABSENT, UNDEFINED
+from simlib.case.rules import ABSENT, UNDEFINED, Program
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.compilation import inlined, lean
 from simlib.model.history import History
@@ -107,21 +107,20 @@ def replay_strategy(case: Case, strategy: Strategy, history: History) -> Outcome
         True
     """
     history.check(case)
-    timeline = _Timeline(
-        history.site, history.session, history.ok, history.snapshot, history.end, history.request, history.named
-    )  # fmt: skip
+    columns = history.site, history.session, history.ok, history.snapshot, history.end
+    timeline = _Timeline(*columns, history.request, history.named, history.initial)
     capacity = max(64, len(history))
     while True:
         books = _open_books(history, capacity)
-        _walk(strategy.pairs, case.is_write, timeline, books)
+        _walk(*strategy.pairs, case.is_write, timeline, books)
         versions, count = books.counts.tolist()
         if count <= capacity:
             break
         capacity = count
-    columns: list[Any] = [*books.found[:, :count].copy(), books.until[:count].copy()]
-    columns[RACING] = columns[RACING].astype(np.bool_)
+    clobbers: list[Any] = [*books.found[:, :count].copy(), books.until[:count].copy()]
+    clobbers[RACING] = clobbers[RACING] != 0
     return Outcomes(
-        strategy.name, history, books.version, books.versions[:versions], Clobbers(*columns), books.writes, books.lost
+        strategy.name, history, books.version, books.versions[:versions], Clobbers(*clobbers), books.writes, books.lost
     )
 
 
@@ -135,6 +134,7 @@ class _Timeline(NamedTuple):
     end: Floats
     request: Codes
     named: Ints
+    initial: Codes
 
 
 class _Books(NamedTuple):
@@ -165,23 +165,34 @@ VERSIONS, CLOBBERS = range(2)
 
 
 def _open_books(history: History, capacity: int) -> _Books:
-    size, (sessions, fields) = len(history), history.initial.shape
-    versions = np.empty((sessions + size, fields), dtype=np.int32)
-    versions[:sessions] = history.initial
-    writes, lost = np.zeros((2, size), dtype=np.int64)
-    author, standing = np.full((2, sessions, fields), NOBODY)
+    """Room for everything; `_begin` puts the first numbers in."""
+    size, entries = len(history), history.initial.shape
     return _Books(
-        version=np.empty(size, dtype=np.int64),
-        versions=versions,
-        found=np.empty((len(COLUMNS), capacity), dtype=np.int64),
+        version=np.empty(size, np.int64),
+        versions=np.empty((entries[0] + size, entries[1]), np.int32),
+        found=np.empty((len(COLUMNS), capacity), np.int64),
         until=np.empty(capacity),
-        writes=writes,
-        lost=lost,
-        newest=np.arange(sessions),
-        author=author,
-        standing=standing,
-        counts=np.array([sessions, 0]),
+        writes=np.empty(size, np.int64),
+        lost=np.empty(size, np.int64),
+        newest=np.empty(entries[0], np.int64),
+        author=np.empty(entries, np.int64),
+        standing=np.empty(entries, np.int64),
+        counts=np.empty(2, np.int64),
     )
+
+
+@inlined
+def _begin(initial: Any, books: _Books) -> None:
+    """Nothing has been written, and the initial entries are the first versions."""
+    sessions, fields = initial.shape
+    books.counts[VERSIONS], books.counts[CLOBBERS] = sessions, 0
+    for owner in range(sessions):
+        books.newest[owner] = owner
+        for field in range(fields):
+            books.versions[owner, field] = initial[owner, field]
+            books.author[owner, field] = books.standing[owner, field] = NOBODY
+    for row in range(books.writes.size):
+        books.writes[row] = books.lost[row] = 0
 
 
 class _Commit(NamedTuple):
@@ -195,12 +206,17 @@ class _Commit(NamedTuple):
 
 
 @lean
-def _walk(pairs: Pairs, is_write: Any, timeline: _Timeline, books: _Books) -> None:
-    """Fill the books.
+def _walk(
+    strategy: Program, reference: Program, faithful: Any, reads: Any, watches: Any, wants: Any, keeps: Any, is_write: Any,
+    timeline: _Timeline, books: _Books,
+) -> None:  # fmt: skip
+    """Fill the books. The pairs come part by part: tuples within a tuple take numba microseconds to unpack.
 
     Most transactions change nothing, and most snapshots show what is still the newest version; then a faithful rule need not
     run, and a site without others is done at once.
     """
+    pairs = Pairs(strategy, reference, faithful, reads, watches, wants, keeps)
+    _begin(timeline.initial, books)
     for row in range(timeline.site.size):
         owner, site, snapshot = timeline.session[row], timeline.site[row], timeline.snapshot[row]
         fresh = books.newest[owner]

@@ -144,6 +144,25 @@ def test_a_cost_against_counting_row_by_row(rows: list[tuple[float, float, bool,
     assert found.span == max(history.end.tolist(), default=0.0)
 
 
+@given(
+    st.lists(st.floats(-1, 1e7) | st.sampled_from([*EDGES.tolist(), np.inf, np.nan, -0.0]) | st.floats(0, 1e-5), max_size=40)
+)
+def test_waits_are_binned_as_numpy_does_it_also_on_the_edges_and_for_what_is_not_known(times: list[float]) -> None:
+    one = np.array(times, dtype=np.float64)
+    zeros, none = np.zeros_like(one), np.zeros(one.size, dtype=np.int64)
+    rows = dataclasses.replace(empty(), site=none, ok=none > 0, queued=zeros, lock=one, end=zeros)
+    assert cost(rows).waits.tolist() == np.histogram(np.minimum(one, EDGES[-1]), EDGES)[0].tolist()
+
+
+@given(schedule=schedules(), initial=entries())
+def test_a_history_whose_flows_have_very_large_numbers_counts_as_the_same_one_with_small_numbers(schedule, initial) -> None:
+    """Such numbers come from files; nothing as large as they are is made."""
+    history = history_of(schedule, initial, sessions=2)
+    large = dataclasses.replace(history, flow=history.flow * 1_000_003 + 2**30)
+    for one, other in zip(*(vars(counted("before-19328", rows)[0]).values() for rows in (history, large)), strict=True):
+        assert np.array_equal(one, other)
+
+
 def empty() -> History:
     """A history without transactions."""
     one = history_of([commit("patch", label="B")])
