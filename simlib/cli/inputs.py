@@ -1,18 +1,12 @@
 """What commands are given, loaded and checked before anything heavy is imported: a wrong name is refused at once."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simlib.cli.output import complain
-
 if TYPE_CHECKING:
     from simlib.case.case import Case
     from simlib.workload.workload import Workload
-
-LONG = 2.0
-"""Minutes; a run that takes longer is announced."""
 
 
 def load_inputs(
@@ -61,5 +55,3 @@ def check_run(
         count = replicates or model.replicates
         size = expected_size(model, case, list(strategies) or list(case.strategies), count, engine)
         check_size(size, min(jobs or 1, count), str(find("workloads", workload)))
-        if (minutes := size.seconds / (jobs or os.cpu_count() or 1) / 60) > LONG:
-            complain(f"this will take some {minutes:,.0f} minutes")

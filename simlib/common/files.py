@@ -231,12 +231,21 @@ def check_output(path: Path, *inputs: Path) -> None:
                 raise InputError(f"{path}: is the input {source}, which is not overwritten; give another name")
         target = path.resolve() if path.is_symlink() else path
         there = next(folder for folder in target.absolute().parents if folder.exists())
-        if not path.exists() or path.is_file():
-            tempfile.TemporaryFile(dir=there).close()  # that it may be written to does not mean that it can, as in /proc
+        if (not path.exists() or path.is_file()) and not _takes_files(there):
+            raise InputError(f"{path}: cannot be written: {there} is no folder that can be written to")
     except (OSError, UnicodeError, RuntimeError) as error:  # the last one is a link that leads to itself
         raise InputError(
             f"{shown(str(path), 300)[1:-1]}: cannot be written: {getattr(error, 'strerror', None) or error}"
         ) from None
+
+
+def _takes_files(folder: Path) -> bool:
+    """Tried, as a folder that may be written to need not take files: /proc, a full disk."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference, Mean, Rate
 from simlib.estimate.overload import Load, requested_load
 from simlib.estimate.totals import Records, Totals
-from simlib.replay.counts import count_json, quantile
+from simlib.replay.counts import count_json
+from simlib.replay.histograms import quantile
 from simlib.workload.workload import Workload
 
 

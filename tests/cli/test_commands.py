@@ -119,7 +119,7 @@ def test_the_committed_schemas_are_those_of_the_models():
         ),
         (
             ("run", "quiet", "--set", "traffic.patch.rat=2"),
-            r"quiet.yaml: traffic.patch: unknown key 'rat'; did you mean 'rate'",
+            r"quiet.yaml with --set: traffic.patch: unknown key 'rat'; did you mean 'rate'",
         ),
         (("run", "quiet", "--set", "traffic.patch.rate=-2"), r"traffic.patch.rate: .*greater than or equal to 0.*-2"),
         (("run", "quiet", "--set", "nonsense"), r"--set nonsense: write key.key=value"),
@@ -158,7 +158,7 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("run", "/dev/zero"), r"/dev/zero: is no regular file"),
         (("replay", str(ROOT)), r": is no regular file"),
         (
-            ("calibrate", "gateway.log"),
+            ("calibrate", "gateway.log", "-o", "x.yaml"),
             r"gateway.log: no such recording; .* or a path of a recording, a history .* a log or a trace",
         ),
         (("run", "quiet", "--set", "duration=nan"), r"quiet.yaml with --set: duration: .*\(got 'nan'\)"),

@@ -15,7 +15,7 @@ from simlib.estimate.conditional_monte_carlo import conditional_rates
 from simlib.estimate.experiment import ENGINES, WORTH_A_POOL, find_example, run, timelines
 from simlib.model import simpy_model
 from simlib.model.history import same
-from simlib.replay.counts import EDGES, quantile
+from simlib.replay.histograms import EDGES, quantile
 from simlib.replay.replay import replay_strategy
 from simlib.workload.workload import load_workload
 

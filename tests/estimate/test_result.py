@@ -14,7 +14,8 @@ from simlib.estimate.experiment import run
 from simlib.estimate.intervals import Difference, Mean, Rate
 from simlib.estimate.result import Result, estimate_columns
 from simlib.estimate.totals import fold, total
-from simlib.replay.counts import EDGES, Cost, Tally
+from simlib.replay.counts import Cost, Tally
+from simlib.replay.histograms import EDGES
 from simlib.replay.judging import KINDS
 from simlib.workload.workload import load_workload
 

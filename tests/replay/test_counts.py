@@ -14,7 +14,8 @@ from schedules import CASE, FIELDS, SITES, commit, give_up, history_of, read
 from simlib.case.case import load_case
 from simlib.model.compiled_model import simulate
 from simlib.model.history import History
-from simlib.replay.counts import EDGES, Tally, cost, count_json, quantile, tally, unit_rows
+from simlib.replay.counts import Tally, cost, count_json, tally, unit_rows
+from simlib.replay.histograms import EDGES, quantile
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import Outcomes, replay_strategy
 from simlib.workload.traffic import draw

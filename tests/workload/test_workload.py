@@ -34,7 +34,7 @@ def test_a_workload_is_found_by_name_or_by_path(refused):
     assert refused(load_workload, "busyteam").startswith("busyteam: no such file")
     assert f"allowed: {', '.join(SHIPPED)}, or a path" in refused(load_workload, "busyteam")
     assert "no such file" in refused(load_workload, "nowhere/busy-team.yaml")
-    assert "no such file" in refused(load_workload, str(FILE.parent))
+    assert "is no regular file" in refused(load_workload, str(FILE.parent))
 
 
 # ---- bad files -------------------------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ WRONG = [
         "traffic.turn.rate: Input should be a valid number, unable to parse string as a number (got 'often')",
     ),
     ("rate: 20", "rate:", "traffic.turn.rate: Input should be a valid number (got None)"),
-    ("duration: 100", "duration: 0", "duration: Input should be greater than 0 (got 0)"),
+    ("duration: 100", "duration: 0", "duration: Input should be greater than or equal to 0.001 (got 0)"),
     (
         "count: 10",
         "count: 2.5",
