@@ -119,7 +119,7 @@ def test_a_workload_without_runs_says_what_it_cannot_speak_of():
 
 
 def test_a_run_without_turns_says_so():
-    text = impact.study("quiet", replicates=2, overrides=["duration=0.000000001"]).verdict().text
+    text = impact.study("quiet", replicates=2, overrides=["duration=0.001"]).verdict().text
     assert "There was no agent turn in this run" in text
 
 
