@@ -26,7 +26,11 @@ def test_the_face_of_the_package_is_small_and_pinned():
     assert all(getattr(simlib, name).__doc__ for name in simlib.__all__)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+LONG = ("bench", "report", "batch")
+"""Commands that take many seconds, whatever they are given."""
+
+
+@pytest.mark.parametrize("command", [pytest.param(c, marks=[pytest.mark.slow] * (shlex.split(c)[1] in LONG)) for c in COMMANDS])
 def test_every_command_of_the_readme_works(command, tmp_path):
     arguments = shlex.split(command)[1:]
     if arguments[0] in ("run", "report"):  # the same command with little work

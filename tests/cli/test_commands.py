@@ -194,6 +194,7 @@ def test_a_gate_that_is_not_met_exits_with_1():
     assert "strategy sketch-70575 is not safe" in unsafe.stderr
 
 
+@pytest.mark.slow
 def test_a_copied_case_with_other_strategies_gets_a_report_without_the_recording(tmp_path):
     source = (ROOT / "data" / "cases" / "openclaw-70575.yaml").read_text().replace("after-19328", "mine")
     case = tmp_path / "mine.yaml"
@@ -208,6 +209,7 @@ def test_debug_shows_the_traceback():
     assert "Traceback" not in simlib("run", "bussy-team").stderr
 
 
+@pytest.mark.slow
 def test_a_failing_workload_does_not_stop_the_others(tmp_path):
     done = simlib(
         "report", "nope", "quiet", "--replicates", "2", "--set", "duration=10", "--recording", "", "--out", str(tmp_path)

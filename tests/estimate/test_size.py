@@ -28,6 +28,7 @@ print(peak() - before, expected_size(workload, case, list(case.strategies), 1, "
 """
 
 
+@pytest.mark.slow
 def test_the_memory_expected_against_the_peak_of_a_run():
     for _ in range(2):  # the first time the engine may have to be compiled, which takes more memory than the run
         done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)

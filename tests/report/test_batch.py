@@ -50,6 +50,7 @@ def test_members_that_fail_leave_a_page_with_the_error_and_the_others_go_on(tmp_
     assert set(read_history(tmp_path / "out")) == {"good"}
 
 
+@pytest.mark.slow
 def test_a_second_run_makes_only_what_is_missing_changed_or_failed(tmp_path):
     members = "  one: {parameters: {mark: one}}\n  two: {parameters: {mark: two}}\n"
     members += "  gone: {parameters: {mark: gone}}\n  bad: {notebook: fails.ipynb, parameters: {mark: bad}}\n"
