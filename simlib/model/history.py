@@ -127,7 +127,7 @@ class History:
 
     @cached_property
     def named(self) -> Ints:
-        """(n,) the request keys that each row names, as the set that `paired.Pairs.wants` is compared with."""
+        """(n,) the request keys that each row names, as the set that `case.pairs.Pairs.wants` is compared with."""
         return np.asarray(named_keys(self.request), dtype=np.int64)
 
     @cached_property

@@ -29,7 +29,7 @@ class Entry:
 
     Attributes:
         address: the cell.
-        asked: digest of the precision that it was judged by.
+        precision: digest of the precision that it was judged by.
         replicates: how many its result is of; 0 if it failed.
         state: `done`, `capped` (all replicates that it may have, and not precise enough) or `failed`.
         reason: why it failed.
@@ -37,7 +37,7 @@ class Entry:
     """
 
     address: str
-    asked: str
+    precision: str
     replicates: int
     state: str
     reason: str = ""

@@ -8,7 +8,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Plan:
     Attributes:
         base: the workload file with what the sweep and the command line set.
         source: the path of the workload file.
+        beside: what the numbers of every cell depend on beside its workload; key -> value.
         settings: of each cell, in order.
         addresses: of each cell, 32 hexadecimal digits.
     """
@@ -39,7 +40,7 @@ class Plan:
     base: dict[str, Any]
     source: str
     case: Case
-    case_digest: str
+    beside: Mapping[str, Any]
     strategies: tuple[str, ...]
     settings: Sequence[Settings]
     addresses: Sequence[str]
@@ -54,9 +55,14 @@ class Plan:
         return self.case.baseline if self.case.baseline in self.strategies else self.strategies[0]
 
     @cached_property
-    def fingerprint(self) -> str:
-        """Of all cells and of what is asked of them."""
-        return digest([list(self.addresses), self.sweep.precision.model_dump(mode="json")])
+    def inputs(self) -> str:
+        """Digest of all that the addresses follow from."""
+        return digest([self.base, self.settings, self.beside])
+
+    @cached_property
+    def precision(self) -> str:
+        """Digest of the precision that cells are judged by."""
+        return digest(self.sweep.precision.model_dump(mode="json"))
 
 
 def make_plan(
@@ -83,29 +89,35 @@ def make_plan(
     path = find("sweeps", name)
     base, source = _base(sweep, overrides, path)
     case_path = find("cases", find_beside(path, "cases", sweep.case) or str(base.get("case")))
-    case, case_digest = load_case(str(case_path)), digest(load_yaml(case_path))
+    case = load_case(str(case_path))
     strategies = tuple(dict.fromkeys(sweep.strategies)) or tuple(case.strategies)
     for strategy in strategies:
         case.strategy(strategy)
     settings = sweep.cells()
-    rest = [case_digest, list(strategies), sweep.seed, sweep.block, MODEL_VERSION, STORED_VERSION]
-    inputs = digest([base, settings, *rest])
-    if known is not None and known.get("inputs") == inputs:
-        return Plan(sweep, base, source, case, case_digest, strategies, settings, known["addresses"])
+    beside = {
+        "case": digest(load_yaml(case_path)),
+        "strategies": list(strategies),
+        "seed": sweep.seed,
+        "block": sweep.block,
+        "model version": MODEL_VERSION,
+        "stored version": STORED_VERSION,
+    }
+    plan = Plan(sweep, base, source, case, beside, strategies, settings, ())
+    if known is not None and known.get("inputs") == plan.inputs:
+        return replace(plan, addresses=known["addresses"])
     addresses = []
     for cell in settings:
         model = _workload(base, cell, source)
         model.check_case(case, f"{source} with {described(cell)}")
-        addresses.append(digest([model.model_dump(mode="json", exclude=DESCRIPTIVE), *rest]))
+        addresses.append(digest([model.model_dump(mode="json", exclude=DESCRIPTIVE), beside]))
         progress()
-    return Plan(sweep, base, source, case, case_digest, strategies, settings, addresses)
+    return replace(plan, addresses=addresses)
 
 
 def remembered(plan: Plan) -> dict[str, Any]:
     """What is kept of a plan: to make it again at once, and to say what another one changed."""
-    rest = [plan.case_digest, list(plan.strategies), plan.sweep.seed, plan.sweep.block, MODEL_VERSION, STORED_VERSION]
     return {
-        "inputs": digest([plan.base, plan.settings, *rest]),
+        "inputs": plan.inputs,
         "addresses": list(plan.addresses),
         "asked": asked(plan),
         "sweep": plan.sweep.model_dump(mode="json", by_alias=True, include={"sweep", "about", "axes", "design"}),
@@ -114,15 +126,7 @@ def remembered(plan: Plan) -> dict[str, Any]:
 
 def asked(plan: Plan) -> dict[str, Any]:
     """What the numbers of every cell depend on, flat: key -> value."""
-    return {
-        **flat({key: value for key, value in plan.base.items() if key not in DESCRIPTIVE}),
-        "case": plan.case_digest,
-        "strategies": list(plan.strategies),
-        "seed": plan.sweep.seed,
-        "block": plan.sweep.block,
-        "model version": MODEL_VERSION,
-        "stored version": STORED_VERSION,
-    }
+    return flat({key: value for key, value in plan.base.items() if key not in DESCRIPTIVE}) | dict(plan.beside)
 
 
 def described(cell: Settings) -> str:

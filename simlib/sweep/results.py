@@ -75,7 +75,13 @@ def write_results(plan: Plan, folder: Folder, entries: Mapping[str, Entry]) -> l
     """
     path = folder.path / "results.parquet"
     found = [(number, entries[address]) for number, address in enumerate(plan.addresses) if address in entries]
-    about = digest([plan.fingerprint, [[number, entry.state, entry.replicates, entry.reason] for number, entry in found]])
+    about = digest(
+        [
+            list(plan.addresses),
+            plan.precision,
+            [[number, entry.state, entry.replicates, entry.reason] for number, entry in found],
+        ]
+    )
     if not found or _about(path) == about:
         return []
     frames: list[pd.DataFrame] = []

@@ -13,7 +13,7 @@ from simlib.common.errors import InputError
 from simlib.sweep.block import Block, Job, from_bytes
 from simlib.sweep.cell import cell_result, shortfall
 from simlib.sweep.folder import Entry, Folder
-from simlib.sweep.plan import Plan, digest
+from simlib.sweep.plan import Plan
 
 LEAST_SECONDS = 0.25
 """What a worker is given takes at least so long, by what is known of the speed: handing it out costs a millisecond."""
@@ -159,25 +159,19 @@ class Work:
         return True
 
     def _finish(self, cell: _Cell, replicates: int, state: str, reason: str) -> None:
-        entry = Entry(cell.address, asked_of(self._plan), replicates, state, reason, round(cell.seconds, 6))
+        entry = Entry(cell.address, self._plan.precision, replicates, state, reason, round(cell.seconds, 6))
         self.entries[cell.address] = entry
         self._note(entry)
         del self._cells[cell.address]
 
 
-def asked_of(plan: Plan) -> str:
-    """Digest of the precision that cells are judged by."""
-    return digest(plan.sweep.precision.model_dump(mode="json"))
-
-
 def finished(plan: Plan, stored: Mapping[str, Set[int]], journal: Mapping[str, Entry]) -> dict[str, Entry]:
     """The cells that need nothing: the journal says so, of the same precision, and their blocks are there."""
-    asked = asked_of(plan)
     return {
         address: entry
         for address in plan.addresses
         if (entry := journal.get(address)) is not None
-        and entry.asked == asked
+        and entry.precision == plan.precision
         and entry.state != "failed"
         and stored.get(address, frozenset()) >= set(range(0, entry.replicates, plan.sweep.block))
     }

@@ -142,18 +142,6 @@ class Score:
         hidden = max(0.0, raw - noise) + 1.645 * noise * np.sqrt(2 / timelines)
         return cls(np.sqrt(raw), np.sqrt(noise), validation.rmse, float(np.sqrt(hidden)), inside, len(figures))
 
-    def row(self, what: str) -> dict[str, str]:
-        """One line of the table."""
-        return {
-            "measured on": what,
-            "error": pp(self.raw),
-            "noise": pp(self.noise),
-            "error, noise off": pp(self.error),
-            "could hide": pp(self.hidden),
-            "inside": f"{self.inside} of {self.figures}",
-            "share inside": self._share_inside(),
-        }
-
     def _share_inside(self) -> str:
         return percent(self.inside / self.figures if self.figures else math.nan)
 

@@ -53,7 +53,7 @@ def test_a_plan_that_is_remembered_is_the_plan_that_is_made_anew(tmp_path: Path)
     name = tiny_sweep(tmp_path)
     plan, checked = make_plan(name), list[None]()
     again = make_plan(name, known=remembered(plan), progress=lambda: checked.append(None))
-    assert (again.addresses, again.fingerprint, checked) == (plan.addresses, plan.fingerprint, [])
+    assert (again.addresses, again.inputs, checked) == (plan.addresses, plan.inputs, [])
     other = make_plan(name, ["duration=50"], known=remembered(plan), progress=lambda: checked.append(None))
     assert len(checked) == 4
     assert changes(asked(plan), asked(other)) == ["duration: 40 -> 50"]
