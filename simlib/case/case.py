@@ -4,7 +4,7 @@
 other program, is another YAML file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -22,7 +22,8 @@ from simlib.case.case_file import (
     StrategyModel,
     WordsModel,
 )
-from simlib.case.pairs import Pairs, pair_up
+from simlib.case.discipline import Discipline, make_discipline, plain
+from simlib.case.pairs import Pairs, pair_up, stale_fields
 from simlib.case.rules import (
     BANK,
     EFFECTIVE_STALE,
@@ -48,7 +49,7 @@ class Strategy:
     """A strategy: its rules as written (site -> field -> rule) and as tables.
 
     Attributes:
-        in_lock: the sites whose computation lengthens the hold; strategies with equal `in_lock` share one timeline.
+        discipline: its locks, snapshots and guards; strategies with equal ones share one timeline.
         pairs: its rules beside the reference's.
     """
 
@@ -56,7 +57,7 @@ class Strategy:
     title: str
     source: str
     about: str
-    in_lock: frozenset[str]
+    discipline: Discipline
     rules: Mapping[str, Mapping[str, Rule]]
     pairs: Pairs
 
@@ -64,6 +65,11 @@ class Strategy:
     def program(self) -> Program:
         """Its rules as tables."""
         return self.pairs.strategy
+
+    @property
+    def in_lock(self) -> frozenset[str]:
+        """The sites whose computation is done while the merge's lock is held, and lengthens the hold."""
+        return self.discipline.in_lock
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,16 @@ class Case:
     @cached_property
     def reads_own(self) -> NDArray[np.bool_]:
         """(sites,) whether the site's snapshot is a read of its own before the lock."""
-        return np.asarray(snapshots.kinds(self.snapshots) == snapshots.OWN)
+        return np.isin(snapshots.kinds(self.snapshots), snapshots.READ_BEFORE)
+
+    def plain(self, in_lock: frozenset[str] = frozenset()) -> Discipline:
+        """The usual discipline: a lock on the store around each merge, nothing compared, the sites' own snapshots."""
+        return plain(self.sites, self.snapshots, in_lock)
+
+    def is_plain(self, discipline: Discipline) -> bool:
+        """Whether it is a usual one."""
+        usual = {snapshots.OWN, snapshots.IN_LOCK, snapshots.NONE, snapshots.INHERITED}
+        return discipline == self.plain(discipline.in_lock) and set(snapshots.kinds(self.snapshots)) <= usual
 
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name.
@@ -201,9 +216,9 @@ def compile_case(model: CaseModel, source: str) -> Case:
         sites=sites,
         roles=tuple(site.role for site in model.sites.values()),
         snapshots=tuple(site.snapshot for site in model.sites.values()),
-        reference=_strategy(REFERENCE, title, reference, reference, context),
+        reference=_strategy(REFERENCE, title, reference, reference, context, model),
         strategies={
-            name: _strategy(name, variant, rules(name, variant.sites), reference, context)
+            name: _strategy(name, variant, rules(name, variant.sites), reference, context, model)
             for name, variant in model.strategies.items()
         },
         noticed=tuple(_noticed(name, noticed, model) for name, noticed in model.noticed.items()),
@@ -237,15 +252,42 @@ def _refuse_stale(reference: _Rules, source: str) -> None:
         raise InputError(f"{source}: reference: a serial execution has no stale entry; {sources}")
 
 
-def _strategy(name: str, model: StrategyModel, rules: _Rules, reference: _Rules, context: Context) -> Strategy:
+def _strategy(
+    name: str, variant: StrategyModel, rules: _Rules, reference: _Rules, context: Context, model: CaseModel
+) -> Strategy:
     return Strategy(
         name=name,
-        title=model.title,
-        source=model.source,
-        about=model.about,
-        in_lock=frozenset(model.in_lock),
+        title=variant.title,
+        source=variant.source,
+        about=variant.about,
+        discipline=_discipline(name, variant, rules, reference, context, model),
         rules=rules.written,
         pairs=pair_up(rules.flat, reference.flat, context),
+    )
+
+
+def _discipline(
+    name: str, variant: StrategyModel, rules: _Rules, reference: _Rules, context: Context, model: CaseModel
+) -> Discipline:
+    fields, sites = list(model.fields), list(model.sites)
+
+    def named(numbers: Iterable[int]) -> set[str]:
+        return {fields[number] for number in numbers}
+
+    guards = {}
+    for site, guard in variant.guards.items():
+        ours, serial = rules.flat[sites.index(site)], reference.flat[sites.index(site)]
+        read = {field for rule in ours.values() for field in stale_fields(rule, context)}
+        guards[site] = guard.guard(fields, named(read), named(ours), named(serial))
+    return make_discipline(
+        name,
+        sites,
+        [site.snapshot for site in model.sites.values()],
+        frozenset(variant.in_lock),
+        variant.snapshots,
+        None if variant.locks is None else [lock.lock(sites) for lock in variant.locks],
+        guards,
+        variant.stores,
     )
 
 

@@ -75,7 +75,7 @@ def pair_up(ours: list[dict[int, FlatRule]], theirs: list[dict[int, FlatRule]], 
     )
     pairs = [(field, *pair) for of_site in sides for field, pair in of_site.items()]
     faithful = [_on_fresh(own, field) == _on_fresh(serial, field) for field, own, serial in pairs]
-    reads = [_stale_fields(own, context) for _, own, _ in pairs]
+    reads = [_stale_set(own, context) for _, own, _ in pairs]
     always = [not same or serial.when != NO_RULE for same, (_, _, serial) in zip(faithful, pairs, strict=True)]
     wants = [_wanted(serial, field) if same else ALWAYS for same, (field, _, serial) in zip(faithful, pairs, strict=True)]
     keeps = [not serial.unless and serial.value[:1] == (FRESH * BANK + field,) for field, _, serial in pairs]
@@ -131,12 +131,17 @@ def _wanted(rule: FlatRule, field: int) -> int:
     return _union([1 << key % SET_BITS for _, key in asked])
 
 
-def _stale_fields(rule: FlatRule, context: Context) -> int:
+def stale_fields(rule: FlatRule, context: Context) -> set[int]:
+    """The fields of the snapshot that a rule looks at."""
     fields = set()
     for source in (*rule.value, *rule.unless):
         bank, index = divmod(source, BANK)
         fields |= {index} if bank == STALE else set(context.conflict_entry) if bank == EFFECTIVE_STALE else set()
-    return _union([1 << field % SET_BITS for field in fields])
+    return fields
+
+
+def _stale_set(rule: FlatRule, context: Context) -> int:
+    return _union([1 << field % SET_BITS for field in stale_fields(rule, context)])
 
 
 def _union(sets: list[int]) -> int:

@@ -11,10 +11,16 @@ import numpy as np
 
 from simlib.common.arrays import Bools, Floats, Ints
 
-OWN, IN_LOCK, NONE, INHERITED = range(4)
-"""The kinds: read before the lock; read through the cache when the lock is granted; no read, so that the snapshot is the fresh
-entry; and the snapshot of an earlier step of the flow."""
-WORDS: Mapping[str, int] = {"own": OWN, "in_lock": IN_LOCK, "none": NONE}
+OWN, IN_LOCK, NONE, INHERITED, DIRECT, LAGGED, MEMORY = range(7)
+"""The kinds. OWN: read before the lock, through the cache. IN_LOCK: read through the cache when the lock is granted. NONE: no
+read, so that the snapshot is the fresh entry. INHERITED: the snapshot of an earlier step of the flow. DIRECT: read before the
+lock, past the cache. LAGGED: read before the lock from a replica, which is `Times.lag` behind. MEMORY: the copy that the
+process has kept since it last read or committed this entry."""
+WORDS: Mapping[str, int] = {
+    "own": OWN, "in_lock": IN_LOCK, "none": NONE, "direct": DIRECT, "lagged": LAGGED, "memory": MEMORY,
+}  # fmt: skip
+READ_BEFORE = (OWN, DIRECT, LAGGED, MEMORY)
+"""Those that are the transaction's own, from before the lock."""
 """What a case file calls them; any other word names the site whose snapshot is inherited."""
 NO_COMMIT = -1
 """The snapshot shows the entry that the session had before the first row."""

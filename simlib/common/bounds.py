@@ -88,6 +88,9 @@ FIELDS = Bounds(1, 500)
 """Fields of an entry; also keys of a request, and values of `effective`."""
 SITES = Bounds(1, 100)
 STRATEGIES = Bounds(1, 100)
+ATTEMPTS = Bounds(1, 1_000)
+"""Of a guarded transaction; `unlimited` is as many. One that needs more would never commit."""
+PAUSE_FACTOR = Bounds(1, 1_000)
 RULES = Bounds(0, 10_000)
 """Rules of a case, one for each field at each write site of each strategy; compiling takes some 100 microseconds each."""
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from simlib.case.case import Case, Strategy
+from simlib.case.discipline import Discipline
 from simlib.case.snapshots import INHERITED, NO_COMMIT, OWN, ended_by, kinds, readers, sources
 from simlib.common.arrays import Floats, Ints
 from simlib.estimate.intervals import Rate
@@ -36,7 +37,7 @@ MOST = 10
 """Where more rows than this would be replayed, or more overlaps looked at, for each row of the history, counting is cheaper."""
 
 
-Simulate = Callable[[Workload, Case, Traffic, frozenset[str]], History]
+Simulate = Callable[[Workload, Case, Traffic, Discipline], History]
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,13 @@ def conditional_replicate(
     if workload.store.gateways > 1:
         return {}
     traffic, found = draw(workload, case, seed, replicate), {}
-    for in_lock in dict.fromkeys(strategy.in_lock for strategy in strategies):
-        history = simulate(workload, case, traffic, in_lock)
+    for discipline in dict.fromkeys(strategy.discipline for strategy in strategies):
+        history = simulate(workload, case, traffic, discipline)
         overlaps = find_overlaps(case, history)
         if overlaps is None or _ties(case, history) or _rows_to_replay(history, overlaps) > MOST * len(history):
             return {}
         for strategy in strategies:
-            if strategy.in_lock == in_lock:
+            if strategy.discipline == discipline:
                 chances = unit_chances(case, strategy, history, overlaps, session_shares(workload))
                 found[strategy.name] = float(chances.sum()), chances.size
     return found

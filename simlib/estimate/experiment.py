@@ -1,6 +1,6 @@
 """Replicates x strategies: every strategy over the same timelines, on one process or many.
 
-Strategies with the same `in_lock` share one timeline; others run on their own timeline with the same draws. The result does
+Strategies with equal disciplines share one timeline; others run on their own with the same draws. The result does
 not depend on how many processes worked on it.
 """
 
@@ -43,13 +43,13 @@ LARGEST_BLOCK = 64
 def timelines(
     workload: Workload, case: Case, strategies: Sequence[str], seed: int, replicate: int, engine: str
 ) -> dict[str, History]:
-    """The history on which each strategy is judged in one replicate; equal `in_lock`, same history."""
+    """The history on which each strategy is judged in one replicate; equal disciplines, same history."""
     traffic = draw(workload, case, seed, replicate)
     histories = {
-        in_lock: ENGINES[engine](workload, case, traffic, in_lock)
-        for in_lock in dict.fromkeys(case.strategy(name).in_lock for name in strategies)
+        discipline: ENGINES[engine](workload, case, traffic, discipline)
+        for discipline in dict.fromkeys(case.strategy(name).discipline for name in strategies)
     }
-    return {name: histories[case.strategy(name).in_lock] for name in strategies}
+    return {name: histories[case.strategy(name).discipline] for name in strategies}
 
 
 def check_engines(workload: Workload, case: Case, strategies: Sequence[str], seed: int) -> int:
@@ -59,7 +59,7 @@ def check_engines(workload: Workload, case: Case, strategies: Sequence[str], see
         RunError: the histories differ, which would be a bug.
     """
     one, other = (timelines(workload, case, strategies, seed, 0, engine) for engine in ENGINES)
-    distinct = {case.strategy(name).in_lock: name for name in strategies}
+    distinct = {case.strategy(name).discipline: name for name in strategies}
     for name in distinct.values():
         if not same(one[name], other[name]):
             raise RunError(f"the engines {' and '.join(ENGINES)} disagree on the timeline of {name}, seed {seed}, replicate 0")
@@ -151,6 +151,7 @@ def run(
 def _conditional(result: Result) -> dict[str, Rate]:
     """The rates of strategies that clobber too rarely to be counted well, where conditional Monte Carlo tells more."""
     rare = [result.case.strategy(name) for name in result.strategies if is_rare(result.clobber_rate(name))]
+    rare = [strategy for strategy in rare if result.case.is_plain(strategy.discipline)]  # the others' times depend on sessions
     found = conditional_rates(result.workload, result.case, rare, result.seed, result.replicates, ENGINES[result.engine])
     return {name: rate for name, rate in found.items() if is_better(rate, result.clobber_rate(name))}
 

@@ -177,7 +177,7 @@ class Result:
     @property
     def transactions(self) -> int:
         """Transactions simulated, over all replicates and timelines."""
-        timelines = {self.case.strategy(name).in_lock: name for name in self.strategies}
+        timelines = {self.case.strategy(name).discipline: name for name in self.strategies}
         return sum(int(self.numbers(name)["ended"].sum()) for name in timelines.values())
 
     def to_frame(self) -> pd.DataFrame:

@@ -35,7 +35,7 @@ class Size(NamedTuple):
 
 def expected_size(workload: Workload, case: Case, strategies: Sequence[str], replicates: int, engine: str) -> Size:
     """What a run will take, about; arguments as of `experiment.run`, with at least one strategy."""
-    rows, timelines = workload.expected_transactions(), len({case.strategy(name).in_lock for name in strategies})
+    rows, timelines = workload.expected_transactions(), len({case.strategy(name).discipline for name in strategies})
     fields, keys = len(case.fields), len(case.request)
     # The draws, Python's objects of the SimPy model that checks the first replicate, and on each timeline the history, the
     # entries that a strategy and the reference write, and what replay notes of them.

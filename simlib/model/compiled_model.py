@@ -7,6 +7,7 @@ several, or where events tie, there is one (`event_loop`).
 from typing import Any
 
 from simlib.case.case import Case
+from simlib.case.discipline import Discipline
 from simlib.model.event_loop import Settings, any_gateways
 from simlib.model.flows import open_book
 from simlib.model.history import History, Rows
@@ -16,7 +17,7 @@ from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
 
-def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozenset[str] = frozenset()) -> History:
+def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Discipline | None = None) -> History:
     """Run the flows of one replicate to their end: `simpy_model.simulate`, with the same arguments and an equal history.
 
     >>> from simlib.case.case import load_case
@@ -29,7 +30,7 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozense
     True
     """
     store, book = workload.store, open_book(traffic.site.size)
-    given = make_plan(case, traffic, in_lock), book, workload.sessions.count
+    given = make_plan(case, traffic, discipline or case.plain()), book, workload.sessions.count
     count = one_gateway(*given, store.release) if store.gateways == 1 else TIED
     if count == TIED:
         settings = (store.cache_ttl, store.mtime_tick, store.lock_poll, store.lock_poll_max, store.lock_timeout, store.release)

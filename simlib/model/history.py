@@ -59,6 +59,34 @@ class Rows(NamedTuple):
     snapshot: Ints
 
 
+COMMITTED, TIMED_OUT, CONFLICT, FAILED, SKIPPED = range(5)
+OUTCOMES = ("committed", "timed_out", "conflict", "failed", "skipped")
+"""How an attempt ends: committed; a lock was not granted in time; rejected by its guard and tried again; rejected for the last
+time, which fails loudly; and rejected for the last time, which nobody is told."""
+
+
+class Attempts(NamedTuple):
+    """What a history holds beside its rows where a discipline is not plain: there each row is one attempt at a transaction.
+
+    Attributes:
+        transaction: (n,) number of the transaction; the rows of one are its attempts.
+        number: (n,) which attempt it is, from 1.
+        outcome: (n,) index into OUTCOMES; a row is `ok` if it is COMMITTED.
+        base: (n,) row whose commit the entry shows that the patch is merged over; -1: the initial entry. Under one exclusive
+            lock it is the newest.
+        seen: (n,) how many rows had ended when that entry was read; a strategy that stores the whole file puts back what stood
+            then.
+        began: (n,) when the transaction's first attempt began; seconds.
+    """
+
+    transaction: Ints
+    number: Ints
+    outcome: Ints
+    base: Ints
+    seen: Ints
+    began: Floats
+
+
 @dataclass(frozen=True)
 class History:
     """Transactions in the order in which they ended; as the lock is exclusive, that is the order of their locks too.
@@ -79,6 +107,7 @@ class History:
         initial: (sessions, fields) value codes before the first row.
         values: names of the value codes.
         session_names: one a session.
+        attempts: more of each row; None: each transaction is tried once, and is merged over the newest entry.
     """
 
     fields: tuple[str, ...]
@@ -100,6 +129,7 @@ class History:
     initial: Codes
     values: Values
     session_names: tuple[str, ...]
+    attempts: Attempts | None = None
 
     def __len__(self) -> int:
         return int(self.site.size)
@@ -268,11 +298,14 @@ def _column(column: pa.ChunkedArray, name: str, kind: pa.DataType, path: Path) -
 
 def same(one: History, other: History) -> bool:
     """Whether two histories are equal, bit for bit (NaN equals NaN)."""
-    for field in fields(History):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        if isinstance(a, np.ndarray):
-            if a.shape != b.shape or a.tobytes() != b.astype(a.dtype).tobytes():
-                return False
-        elif a != b:
-            return False
-    return True
+    if (one.attempts is None) != (other.attempts is None):
+        return False
+    pairs = [(getattr(one, field.name), getattr(other, field.name)) for field in fields(History) if field.name != "attempts"]
+    pairs += zip(one.attempts or (), other.attempts or (), strict=True)
+    return all(_same(a, b) for a, b in pairs)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray):
+        return bool(a.shape == b.shape and a.tobytes() == b.astype(a.dtype).tobytes())
+    return bool(a == b)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simlib.case.case import Case
+from simlib.case.discipline import Discipline
 from simlib.case.snapshots import kinds
 from simlib.common.arrays import Floats, Ints
 from simlib.model.history import History, Rows, Values
@@ -45,12 +46,12 @@ class Plan(NamedTuple):
         return Plan(*(column.tolist() for column in self))
 
 
-def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
+def make_plan(case: Case, traffic: Traffic, discipline: Discipline) -> Plan:
     """The plan of one replicate, as arrays."""
     before: Floats | float = traffic.compute
     inside: Floats | float = 0.0
-    if in_lock:
-        is_inside = np.array([site in in_lock for site in case.sites])[traffic.site]
+    if discipline.in_lock:
+        is_inside = np.array([site in discipline.in_lock for site in case.sites])[traffic.site]
         before, inside = np.where(is_inside, 0.0, traffic.compute), np.where(is_inside, traffic.compute, 0.0)
     return Plan(
         arrive=traffic.arrive,
@@ -59,7 +60,7 @@ def make_plan(case: Case, traffic: Traffic, in_lock: frozenset[str]) -> Plan:
         session=traffic.session,
         gateway=traffic.gateway,
         site=traffic.site,
-        reads=_kinds(case.snapshots)[traffic.site],
+        reads=_kinds(discipline.snapshots)[traffic.site],
         inherits=traffic.inherits,
         after=traffic.after,
         prepare=traffic.prepare + before,

@@ -17,6 +17,7 @@ import numpy as np
 import simpy
 
 from simlib.case.case import Case
+from simlib.case.discipline import Discipline
 from simlib.case.snapshots import IN_LOCK, NO_COMMIT, NONE, OWN, cache_holds, mtime_at, visible
 from simlib.model.history import History
 from simlib.model.plan import Plan, Row, make_history, make_plan, make_rows
@@ -143,16 +144,16 @@ def arrive(env: simpy.Environment, gateways: list[Gateway], plan: Plan) -> Proce
         env.process(flow(env, gateways[plan.gateway[number]], plan, number))
 
 
-def simulate(workload: Workload, case: Case, traffic: Traffic, in_lock: frozenset[str] = frozenset()) -> History:
+def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Discipline | None = None) -> History:
     """Run the flows of one replicate to their end.
 
     Args:
         workload: the store's settings and the names of the values.
         case: the write sites.
         traffic: the draws.
-        in_lock: write sites whose computation is done while the lock is held (`Strategy.in_lock`).
+        discipline: when it reads and commits (`Strategy.discipline`); the usual one if None.
     """
-    plan = make_plan(case, traffic, in_lock).plain()
+    plan = make_plan(case, traffic, discipline or case.plain()).plain()
     env = simpy.Environment()
     file = StoreFile(workload.store, newest=[NO_COMMIT] * workload.sessions.count)
     gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]

@@ -28,7 +28,7 @@ ASSUMPTIONS = (
 def method(result: Result, again: str) -> Html:
     """How it was computed, on which assumptions, and `again`: the command that does it again."""
     model, case = result.workload, result.case
-    timelines = len({case.strategy(name).in_lock for name in result.strategies})
+    timelines = len({case.strategy(name).discipline for name in result.strategies})
     facts = [
         f"{result.replicates} replicates of {model.duration:g} s each, seed {result.seed}, engine {result.engine}: "
         f"{result.transactions:,} transactions on {timelines} timelines.",

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
+from simlib.case.discipline import Discipline
 from simlib.estimate.intervals import Difference
 from simlib.estimate.result import Result, estimate_columns
 from simlib.estimate.wording import milliseconds, percent
@@ -22,9 +23,9 @@ def price(result: Result) -> Figure:
     The frame has a row per timeline: `strategies` (names), the price columns of `Result.to_frame` (seconds), and `_low` and
     `_high` of both means.
     """
-    groups: dict[frozenset[str], list[str]] = {}
+    groups: dict[Discipline, list[str]] = {}
     for name in result.strategies:
-        groups.setdefault(result.case.strategy(name).in_lock, []).append(name)
+        groups.setdefault(result.case.strategy(name).discipline, []).append(name)
     frame = pd.DataFrame(
         {
             "strategies": group,

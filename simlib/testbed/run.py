@@ -161,7 +161,7 @@ def _job(store: str, folder: Path, workload: Workload, case: Case, strategy: Str
         settings=workload.store,
         case=case,
         strategy=strategy,
-        plan=make_plan(case, replace(traffic, hold=np.zeros_like(traffic.hold)), strategy.in_lock).plain(),
+        plan=make_plan(case, replace(traffic, hold=np.zeros_like(traffic.hold)), strategy.discipline).plain(),
         arrive=traffic.arrive,
         site=traffic.site,
         request=traffic.request,

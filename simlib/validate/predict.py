@@ -106,7 +106,7 @@ def halves(history: History, case: Case, source: str, rule: str | None = None) -
         InputError: the history is too short.
     """
     at_work = case.strategy(rule or case.baseline)
-    strategies = tuple(strategy for strategy in case.strategies.values() if strategy.in_lock == at_work.in_lock)
+    strategies = tuple(strategy for strategy in case.strategies.values() if strategy.discipline == at_work.discipline)
     outcomes = [replay_strategy(case, strategy, history) for strategy in strategies]
     piece = pieces(history)
     rows = [np.flatnonzero(piece % 2 == parity) for parity in (0, 1)]
@@ -144,7 +144,7 @@ def _driven(whole: Part, others: Part, case: Case, strategies: Sequence[Strategy
     evidence = replace(whole.evidence, store={**others.evidence.store, "gateways": whole.evidence.store["gateways"]})
     locking = replace(whole.locking, early=others.locking.early)
     workload, traffic, acquire, rows = repeated(replace(whole, evidence=evidence, locking=locking), case)
-    timeline = replace(simulate(workload, case, traffic, strategies[0].in_lock), values=whole.history.values)
+    timeline = replace(simulate(workload, case, traffic, strategies[0].discipline), values=whole.history.values)
     step = drawn_rows(timeline, traffic)
     here = counted[rows[step]] & timeline.ok
     waits = timeline.lock - locking.began_in(timeline) + acquire[step]
@@ -191,7 +191,7 @@ def replicate_of(half: Half, seed: int, replicate: int, change: Change | None = 
 def simulated(half: Half, workload: Workload, traffic: Traffic, acquire: Floats) -> Shown:
     """What the model shows of such traffic; `acquire` (transactions,) is how long it takes to get a free lock, in seconds."""
     case, others = half.case, half.others
-    timeline = simulate(workload, case, traffic, half.strategies[0].in_lock)
+    timeline = simulate(workload, case, traffic, half.strategies[0].discipline)
     outcomes = [
         replay_strategy(case, strategy, replace(timeline, initial=_recoded(standing, others.history, workload, case)))
         for strategy, standing in zip(half.strategies, half.entries, strict=True)

@@ -252,7 +252,7 @@ def race(workload: Workload, case: Case, rule: str, lasts: bool, offset: Floats,
     # Flows come in order of arrival, two to a race, and each race has its own session.
     traffic = replace(traffic, session=np.repeat(np.arange(offset.size), 2))
     strategy = case.strategy(rule)
-    timeline = simulate(directed, case, traffic, strategy.in_lock)
+    timeline = simulate(directed, case, traffic, strategy.discipline)
     entries = replay_strategy(case, strategy, timeline).entries
     written = np.flatnonzero(timeline.site == case.sites.index(section.outside.site))
     written = written[np.argsort(timeline.session[written])]

@@ -178,7 +178,8 @@ WRONG = [
     (
         "snapshot: run_start",
         "snapshot: run_strt",
-        "sites.run_end.snapshot: 'run_strt' is not known; did you mean 'run_start'? allowed: own, in_lock, none",
+        "sites.run_end.snapshot: 'run_strt' is not known; did you mean 'run_start'? allowed: own, in_lock, none, direct, "
+        "lagged, memory",
     ),
     ("role: unit", "role: unitt", "sites.handler.role: Input should be 'unit' or 'write' (got 'unitt')"),
     ("after: handler", "after: handlr", "noticed.wrong_model.after: 'handlr' is not known; did you mean 'handler'?"),

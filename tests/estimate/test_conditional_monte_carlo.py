@@ -134,7 +134,7 @@ def test_chances_by_hand() -> None:
 @pytest.mark.parametrize("piece", [1, 2, 7])
 def test_scenes_are_replayed_a_few_at_a_time_or_all_at_once(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     workload = load_workload("handler-only", ["sessions.count=3", *CROWDED["handler-only"], "duration=0.3"])
-    history = simulate(workload, CASE, draw(workload, CASE, 1, 0), AFTER.in_lock)
+    history = simulate(workload, CASE, draw(workload, CASE, 1, 0), AFTER.discipline)
     overlaps = find_overlaps(CASE, history)
     assert overlaps is not None
     together = unit_chances(CASE, AFTER, history, overlaps, SHARES)
@@ -156,11 +156,11 @@ def test_the_mean_over_all_sessions_against_that_of_the_plain_estimate(name: str
     traffic = next(
         one
         for one in drawn
-        if one.kind.size == 6 and find_overlaps(CASE, simulate(workload, CASE, one, rules.in_lock)).of.size >= 4  # type: ignore[union-attr]
+        if one.kind.size == 6 and find_overlaps(CASE, simulate(workload, CASE, one, rules.discipline)).of.size >= 4  # type: ignore[union-attr]
     )
     plain = conditional = 0.0
     for sessions in itertools.product(range(3), repeat=6):
-        history = simulate(workload, CASE, replace(traffic, session=np.array(sessions)), rules.in_lock)
+        history = simulate(workload, CASE, replace(traffic, session=np.array(sessions)), rules.discipline)
         overlaps = find_overlaps(CASE, history)
         assert overlaps is not None
         weight = SHARES[list(sessions)].prod()

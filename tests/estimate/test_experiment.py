@@ -58,8 +58,8 @@ def run_of(model, case, replicate):
 
 
 def test_engines_that_disagree_stop_the_run(case, monkeypatch):
-    def late(workload, case, traffic, in_lock):
-        history = simpy_model.simulate(workload, case, traffic, in_lock)
+    def late(workload, case, traffic, discipline):
+        history = simpy_model.simulate(workload, case, traffic, discipline)
         return replace(history, end=np.nextafter(history.end, np.inf))
 
     monkeypatch.setitem(ENGINES, "compiled", late)

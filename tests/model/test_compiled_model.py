@@ -26,8 +26,8 @@ IN_LOCK = sorted({strategy.in_lock for strategy in CASE.strategies.values()}, ke
 
 def both(workload: Workload, traffic: Traffic, in_lock: frozenset[str] = frozenset()) -> History:
     """The history, equal from both engines."""
-    compiled = compiled_model.simulate(workload, CASE, traffic, in_lock)
-    assert same(compiled, simpy_model.simulate(workload, CASE, traffic, in_lock))
+    compiled = compiled_model.simulate(workload, CASE, traffic, CASE.plain(in_lock))
+    assert same(compiled, simpy_model.simulate(workload, CASE, traffic, CASE.plain(in_lock)))
     return compiled
 
 
@@ -68,9 +68,9 @@ def test_shipped_workloads_against_simpy(name: str, in_lock: frozenset[str]) -> 
 def test_a_gateway_alone_with_and_without_the_event_loop(in_lock: frozenset[str], monkeypatch: pytest.MonkeyPatch) -> None:
     workload = load_workload("busy-team", ["store.release=0.01"])
     traffic = draw(workload, CASE, 1, 0)
-    alone = compiled_model.simulate(workload, CASE, traffic, in_lock)
+    alone = compiled_model.simulate(workload, CASE, traffic, CASE.plain(in_lock))
     monkeypatch.setattr(compiled_model, "one_gateway", lambda *_: compiled_model.TIED)
-    assert same(alone, compiled_model.simulate(workload, CASE, traffic, in_lock))
+    assert same(alone, compiled_model.simulate(workload, CASE, traffic, CASE.plain(in_lock)))
 
 
 @given(workload=workloads(), seed=SEEDS, in_lock=st.sampled_from(IN_LOCK))
@@ -151,7 +151,7 @@ digest = hashlib.sha256()
 for name in ("multi-process", "busy-team"):
     workload = load_workload(name, ["duration=60"])
     case = load_case(workload.case)
-    history = compiled_model.simulate(workload, case, draw(workload, case, 1, 0), frozenset({"handler"}))
+    history = compiled_model.simulate(workload, case, draw(workload, case, 1, 0), case.plain(frozenset({"handler"})))
     for column in (history.flow, history.lock, history.end, history.snapshot, history.request):
         digest.update(column.tobytes())
     for strategy in case.strategies.values():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from schedules import CASE, commit, history_of, read
 
 from simlib.common.shipped import DATA
-from simlib.model.history import Values, read_parquet, same, write_parquet
+from simlib.model.history import Attempts, Values, read_parquet, same, write_parquet
 from simlib.model.simpy_model import simulate
 from simlib.replay.recording import read_recording
 from simlib.replay.replay import replay_strategy
@@ -61,9 +61,17 @@ def test_writing_replaces_the_file_and_leaves_nothing_else(place):
 
 def test_a_difference_in_any_column_is_seen():
     history = history_of(*EXAMPLE)
+    attempts = Attempts(*(np.arange(len(history)) + number for number in range(5)), began=history.read)
+    tried = dataclasses.replace(history, attempts=attempts)
+    assert same(tried, dataclasses.replace(tried))
+    for name in Attempts._fields:
+        changed = attempts._replace(**{name: getattr(attempts, name) + 1})
+        assert not same(tried, dataclasses.replace(history, attempts=changed))
     for field in dataclasses.fields(history):
         value = getattr(history, field.name)
-        if isinstance(value, np.ndarray):
+        if field.name == "attempts":
+            other = attempts
+        elif isinstance(value, np.ndarray):
             other = ~value if value.dtype == bool else value + 1
         else:
             other = Values({"other": 1}) if isinstance(value, Values) else (*value, "other")

@@ -55,7 +55,7 @@ def trace(traffic, times, store=None, in_lock=()):
     workload = workload_of(
         {name: ({site: [] for site in sites}, *rest) for name, (sites, *rest) in traffic.items()}, times, store
     )
-    history = simulate(workload, CASE, draw(workload, CASE, 0, 0), frozenset(in_lock))
+    history = simulate(workload, CASE, draw(workload, CASE, 0, 0), CASE.plain(frozenset(in_lock)))
     names = [history.kinds[kind] for kind in history.kind]
     return [
         Row(
@@ -229,7 +229,7 @@ def test_sessions_share_the_lock_and_nothing_else():
 def test_invariants_of_lock_queue_and_snapshots_on_random_workloads(workload, seed):
     for in_lock in (frozenset[str](), frozenset({"handler", "inbound"})):
         traffic = draw(workload, CASE, seed, 0)
-        history = simulate(workload, CASE, traffic, in_lock)
+        history = simulate(workload, CASE, traffic, CASE.plain(in_lock))
         ok = history.ok
         # Mutual exclusion, and the order of the rows.
         assert (np.diff(history.end) >= 0).all()

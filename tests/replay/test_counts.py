@@ -243,7 +243,7 @@ strategies:
     for role in ("unit", "write"):
         (tmp_path / f"{role}.yaml").write_text(text.replace("ROLE", role))
         case = load_case(str(tmp_path / f"{role}.yaml"))
-        history = simulate(workload, case, draw(workload, case, 1, 0), frozenset())
+        history = simulate(workload, case, draw(workload, case, 1, 0))
         outcomes = replay_strategy(case, case.strategy(strategy), history)
         counted.append(tally(case, outcomes, outcomes))
     unit, write = counted

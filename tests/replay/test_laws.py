@@ -117,7 +117,7 @@ def test_a_transaction_that_gave_up_changes_nothing(history):
 @given(workload=workloads(), seed=SEEDS)
 def test_the_same_seed_gives_the_same_bytes(workload, seed):
     def go(strategy):
-        history = simulate(workload, CASE, draw(workload, CASE, seed, 0), strategy.in_lock)
+        history = simulate(workload, CASE, draw(workload, CASE, seed, 0), strategy.discipline)
         outcomes = replay_strategy(CASE, strategy, history)
         return history, outcomes.entries[history.ok].tobytes(), columns(outcomes.clobbers), outcomes.lost.tobytes()
 

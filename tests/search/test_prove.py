@@ -233,7 +233,7 @@ def test_every_clobber_seen_in_a_shipped_workload_is_reachable(name: str, stale:
     workload = load_workload(name, ["duration=600"] if name != "handler-only" else ["duration=60"])
     seen = 0
     for in_lock in {strategy.in_lock for strategy in CASE.strategies.values()}:
-        history = simulate(workload, CASE, draw(workload, CASE, seed=1, replicate=0), in_lock)
+        history = simulate(workload, CASE, draw(workload, CASE, seed=1, replicate=0), CASE.plain(in_lock))
         for strategy in CASE.strategies.values():
             clobbers = replay_strategy(CASE, strategy, history).clobbers
             known = reached(stale.strategies[strategy.name])

@@ -204,7 +204,7 @@ def _history() -> pa.Table:
     case, workload = load_case("openclaw-70575"), load_workload("multi-process", ["duration=60"])
     with TemporaryDirectory() as folder:
         file = Path(folder) / "h.parquet"
-        write_parquet(simulate(workload, case, draw(workload, case, 1, 0), frozenset()), file, "after-19328")
+        write_parquet(simulate(workload, case, draw(workload, case, 1, 0)), file, "after-19328")
         return pq.read_table(io.BytesIO(file.read_bytes()))
 
 

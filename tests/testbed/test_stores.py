@@ -87,7 +87,7 @@ def test_a_cached_read_is_stale_within_one_tick_of_the_mtime(tmp_path: Path) -> 
 def job(folder: Path, store: str = "file") -> Job:
     case, workload = load_case("openclaw-70575"), load_workload("handler-only", ["duration=0.2", "sessions.count=2"])
     traffic = draw(workload, case, 1, 0)
-    plan = make_plan(case, replace(traffic, hold=np.zeros_like(traffic.hold)), frozenset()).plain()
+    plan = make_plan(case, replace(traffic, hold=np.zeros_like(traffic.hold)), case.plain()).plain()
     settings = Store(lock_poll=0.001, lock_timeout=0.002)
     return Job(store, folder, settings, case, case.strategy("after-19328"), plan, traffic.arrive, traffic.site, traffic.request)
 

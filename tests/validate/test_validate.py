@@ -23,7 +23,7 @@ RACES = DATA / "recordings" / "gateway-2026.9.6.json"
 
 def history(case: Case, strategy: str) -> History:
     workload = load_workload("handler-only", ["duration=30"])
-    return simulate(workload, case, draw(workload, case, 3, 0), case.strategy(strategy).in_lock)
+    return simulate(workload, case, draw(workload, case, 3, 0), case.strategy(strategy).discipline)
 
 
 def test_the_strategy_that_was_at_work_comes_from_the_file(tmp_path: Path) -> None:
