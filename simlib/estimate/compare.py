@@ -23,6 +23,8 @@ from simlib.estimate.stored import MODEL_VERSION, STORED_VERSION, Stored, pack, 
 from simlib.estimate.totals import Records
 from simlib.workload.workload import DESCRIPTIVE, load_workload
 
+NO_SECOND = "there is nothing to compare with; give a second result or workload, or a strategy of the first (against)"
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from simlib.common.differences import changes
 from simlib.common.errors import InputError
-from simlib.estimate.compare import Comparison, Sample, compare, find_samples
+from simlib.estimate.compare import NO_SECOND, Comparison, Sample, compare, find_samples
 from simlib.estimate.intervals import Difference
 from simlib.estimate.wording import rate_text
 from simlib.report.comparison_charts import FIELDS, RATES, SITES, Quantity, differences
@@ -144,7 +144,7 @@ def study(
 
     Args:
         one: A: a workload by name or path, or a result that `simlib run --save` kept.
-        other: B, likewise; A if empty.
+        other: B, likewise; empty: A with the strategy `against`.
         strategy: A's.
         against: B's; A's if empty. Without both, every strategy that A and B have.
         case: of workloads; their own if empty.
@@ -155,6 +155,8 @@ def study(
     Raises:
         InputError: anything in the input that does not fit; but not that A and B are not paired, which the report says.
     """
+    if not other and not against:
+        raise InputError(NO_SECOND)
     wanted = (strategy, against or strategy)
     ones, others = (
         {
