@@ -28,6 +28,7 @@ class Study:
 
     Attributes:
         one, other: A and B; of several strategies, those that the sections by field and by write site are about.
+        sources: what A and B are from, as the user gave them.
         found: strategy -> A against B, that of `one` and `other` first; empty if they are not paired.
         refused: why they are not paired; empty if they are.
         alone: strategies that only A has, or only B.
@@ -37,6 +38,7 @@ class Study:
 
     one: Sample
     other: Sample
+    sources: tuple[str, str]
     found: Mapping[str, Comparison]
     refused: str
     alone: tuple[str, ...]
@@ -47,7 +49,12 @@ class Study:
         """What is compared."""
         return Html(
             "<h1>A against B</h1>"
-            + bullets([f"**A**: `{self.one.name}`", f"**B**: `{self.other.name}`"]).text
+            + bullets(
+                [
+                    f"**{side}**: `{of.name}`, from `{source}`"
+                    for side, of, source in zip("AB", (self.one, self.other), self.sources, strict=True)
+                ]
+            ).text
             + paragraphs(
                 "A **clobber** is a field where the committed value differs from what a serial execution would have written. "
                 "Every difference is A minus B, paired by replicate: what the two have in common cancels."
@@ -57,12 +64,12 @@ class Study:
     def verdict(self) -> Html:
         """The finding, first in one sentence."""
         shares = {"B": self.other, "A": self.one}
-        first, rest = self._sentence(), bullets(self._others()).text if len(self.found) > 1 else ""
+        first, others = self._sentence(), self._others()
         finding = Finding(
             verdict=first,
             rates={f"{side}: {one.name}": Share.of(one.rate) for side, one in shares.items() if one.rate.exposures.any()},
         )
-        return Html(f'<div class="verdict">{paragraphs(first).text}{rest}</div>', finding)
+        return Html(f'<div class="verdict">{paragraphs(first).text}{bullets(others).text if others else ""}</div>', finding)
 
     def _sentence(self) -> str:
         one, other = rate_text(self.one.rate), rate_text(self.other.rate)
@@ -157,7 +164,7 @@ def study(
     """
     if not other and not against:
         raise InputError(NO_SECOND)
-    wanted = (strategy, against or strategy)
+    sources, wanted = (one, other or one), (strategy, against or strategy)
     ones, others = (
         {
             sample.strategy: sample
@@ -165,7 +172,7 @@ def study(
                 source, [name] if any(wanted) else [], case=case, overrides=overrides, seed=seed, replicates=replicates or None
             )
         }
-        for source, name in zip((one, other or one), wanted, strict=True)
+        for source, name in zip(sources, wanted, strict=True)
     )
     first, second = next(iter(ones.values())), next(iter(others.values()))
     pairs = {_label(first, second): (first, second)} | {name: (ones[name], others[name]) for name in ones if name in others}
@@ -176,7 +183,7 @@ def study(
         refused = str(error)
     again = _command(one, other, strategy, against, case, overrides, seed, replicates)
     alone = tuple(sorted(ones.keys() ^ others.keys())) if not any(wanted) else ()
-    return Study(first, second, found, refused, alone, _changed(pairs), again)
+    return Study(first, second, sources, found, refused, alone, _changed(pairs), again)
 
 
 def _label(one: Sample, other: Sample) -> str:

@@ -96,6 +96,7 @@ def test_the_verdict_is_the_difference_and_its_finding_has_both_rates(found: Stu
 
 def test_what_differs_in_the_inputs_is_said_and_the_command_that_does_it_again(found: Study, kept: SimpleNamespace) -> None:
     assert found.changed == ("traffic.patch.rate: 0.25 -> 3.0",)
+    assert f"A : after-19328 on busy-team , from {kept.busier}" in words(found.heading())
     assert "traffic.patch.rate: 0.25 -&gt; 3.0" in found.inputs().text
     assert f"simlib compare {kept.busier} {kept.one} --seed 1 --report comparison.html" in found.method().text
     assert "Assumptions:" in found.method().text
@@ -130,3 +131,16 @@ def test_a_report_does_not_overwrite_what_it_is_of(kept: SimpleNamespace) -> Non
     done = CliRunner().invoke(app, ["compare", kept.busier, kept.one, "--report", kept.one])
     assert "which is not overwritten" in str(done.exception)
     assert Path(kept.one).read_bytes() == before
+
+
+def test_a_strategy_that_only_one_of_them_has_is_named_and_not_compared(kept: SimpleNamespace, tmp_path: Path) -> None:
+    workload = load_workload("busy-team", ["duration=60"])
+    save(run(workload, load_case(CASE), NAMES[:2], replicates=8, jobs=1), tmp_path / "fewer.parquet")
+    found = study(kept.one, str(tmp_path / "fewer.parquet"))
+    assert list(found.found) == ["after-19328", "replace"]
+    assert "Only one of them has all-sites ." in words(found.verdict())
+
+
+def test_nothing_to_compare_with_is_refused(kept: SimpleNamespace) -> None:
+    with pytest.raises(InputError, match="there is nothing to compare with; give a second result"):
+        study(kept.one)
