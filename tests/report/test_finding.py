@@ -30,6 +30,11 @@ def test_the_order_of_the_rates_survives_a_file_that_sorts_keys():
     assert list(read.rates) == ["z", "a"]
 
 
+def test_a_verdict_on_very_many_strategies_is_cut_and_no_failure():
+    assert Finding(verdict="x" * 10_000).verdict == "x" * 10_000
+    assert Finding(verdict="x" * 10_001).verdict == "x" * 9_999 + "…"
+
+
 def test_rates_may_be_a_mapping_as_a_notebook_of_ones_own_writes_them():
     found = read_finding(notebook({MIME: {"rates": {"a": {"estimate": 0.1}}}}))
     assert found.rates == {"a": Share(estimate=0.1)}
