@@ -1,7 +1,7 @@
 """An experiment's result: every estimate, the frame, and the JSON made from it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from simlib.case.case import Case, Noticed
 from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference, Mean, Rate
+from simlib.estimate.outcomes import NOTICED, OUTCOMES, Counts, counts_of, rate_of
 from simlib.estimate.overload import Load, requested_load
 from simlib.estimate.totals import Records, Totals
 from simlib.replay.counts import count_json
@@ -55,18 +56,12 @@ class Result:
     def _sum(self, strategy: str, name: str) -> Ints:
         return np.asarray(self.totals.sums[name][self.strategies.index(strategy)])
 
-    def _rate(self, strategy: str, counts: Callable[[Records], tuple[Any, Any]]) -> Rate:
-        """A share; the bound for nothing seen is widened by the clustering that the baseline shows in the same replicates."""
-
-        def counted(name: str) -> Any:
-            return np.array(counts(self.numbers(name)), dtype=np.float64)
-
-        events, exposures = counted(strategy)
-        return Rate(events, exposures, Rate(*counted(self.baseline)).design_effect)
+    def _rate(self, strategy: str, counts: Counts) -> Rate:
+        return rate_of(counts, self.numbers(strategy), self.numbers(self.baseline))
 
     def clobber_rate(self, strategy: str) -> Rate:
         """Share of units of work in which any write clobbers at least one field, as counted."""
-        return self._rate(strategy, lambda each: (each["clobbered_units"], each["units"]))
+        return self._rate(strategy, OUTCOMES["clobber_rate"])
 
     def best_rate(self, strategy: str) -> Rate:
         """The same share by the better of two estimators: conditional Monte Carlo where it was needed, else counting."""
@@ -74,11 +69,11 @@ class Result:
 
     def racing_rate(self, strategy: str) -> Rate:
         """The same share, counting only clobbers that need concurrency."""
-        return self._rate(strategy, lambda each: (each["racing_units"], each["units"]))
+        return self._rate(strategy, OUTCOMES["racing_clobber_rate"])
 
     def lost_write_rate(self, strategy: str) -> Rate:
         """Share of field writes by `write`-role sites that are clobbered before anyone legitimately replaces them."""
-        return self._rate(strategy, lambda each: (each["lost"], each["writes"]))
+        return self._rate(strategy, OUTCOMES["lost_write_rate"])
 
     def site_rate(self, strategy: str, site: str) -> Rate:
         """Share of the transactions at one write site that clobber."""
@@ -87,8 +82,7 @@ class Result:
 
     def noticed_rate(self, strategy: str, noticed: Noticed) -> Rate:
         """Share of flows that end in what a person notices."""
-        number = self.case.noticed.index(noticed)
-        return self._rate(strategy, lambda each: (each["noticed"][:, number, 0], each["noticed"][:, number, 1]))
+        return self._rate(strategy, counts_of(self.case, f"{NOTICED}{noticed.name}"))
 
     def difference(self, strategy: str) -> Difference | None:
         """Paired difference of the clobber rate to the baseline's, by one estimator for both; None for the baseline itself."""

@@ -15,6 +15,7 @@ from simlib.estimate.wording import listed
 from simlib.report import sensitivity_charts as charts
 from simlib.report import sensitivity_words as words
 from simlib.report.figure import Figure
+from simlib.report.finding import Finding
 from simlib.report.html import Html, bullets, marked, paragraphs
 from simlib.report.table import Columns, Table, whole
 from simlib.sweep.folder import Folder
@@ -79,7 +80,7 @@ class Sensitivity:
         lead = [words.order_holds(found, self.frame, self.axes), words.moves(self.frame, self.ranking[0], self._shown)]
         changes = [words.changes(one) for one in thresholds(self.pairs, self.axes)]
         rest = bullets([*changes, *words.not_told_apart(self.pairs, self.axes)])
-        return Html(f'<div class="verdict">{paragraphs(*lead).text}{rest.text}</div>')
+        return Html(f'<div class="verdict">{paragraphs(*lead).text}{rest.text}</div>', Finding(verdict=" ".join(lead)))
 
     @property
     def _shown(self) -> str:

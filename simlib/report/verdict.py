@@ -79,7 +79,7 @@ def _on(result: Result, proofs: Proofs | None, name: str) -> str:
         return f"`{name}`: no {result.case.words.units}."
     if rate.estimate == 0:
         return _nothing_seen(result, proofs, name)
-    text = f"`{name}`: {rate_text(rate)}{_counted(result, name)}; {_compared(difference, result.baseline)}."
+    text = f"`{name}`: {rate_text(rate)}{_counted(result, name)}; {compared(difference, result.baseline)}."
     counts = result.by_site(name)
     if not counts.any():
         return text
@@ -110,7 +110,8 @@ def _counted(result: Result, name: str) -> str:
     return f" (by conditional Monte Carlo, as only {seen} of them were seen)"
 
 
-def _compared(difference: Difference, baseline: str) -> str:
+def compared(difference: Difference, baseline: str) -> str:
+    """More or fewer than the baseline, by how much, or that it cannot be told."""
     interval = difference.interval()
     if interval is None:
         return f"{points(difference.estimate)} against `{baseline}`, with too few replicates for an interval"

@@ -114,7 +114,10 @@ def study() -> Sensitivity:
 
 
 def test_the_verdict_has_the_order_the_change_and_the_threshold(study: Sensitivity) -> None:
-    text = re.sub("<[^>]+>", "", study.verdict().text)
+    verdict = study.verdict()
+    assert verdict.finding
+    assert "holds in all 8 cells" in verdict.finding.verdict
+    text = re.sub("<[^>]+>", "", verdict.text)
     assert "holds in all 8 cells" in text
     assert "Along x, old goes from" in text
     assert "Up to 0.2 of x, old and new cannot be told apart (4 of 4 cells); from 0.4 on" in text
