@@ -107,7 +107,7 @@ def _rows(plan: Plan, folder: Folder, number: int, entry: Entry) -> Iterator[dic
     if entry.state == "failed":
         return iter([cell | settings | {"strategy": name} for name in plan.strategies])
     blocks = [folder.read_block(entry.address, first) for first in range(0, entry.replicates, plan.sweep.block)]
-    return iter([cell | settings | row for row in cell_result(plan, number, blocks).to_frame().to_dict("records")])
+    return iter([cell | settings | row for row in cell_result(plan, number, blocks).rows()])
 
 
 def _write(frame: pd.DataFrame, plan: Plan, path: Path, about: str) -> None:
