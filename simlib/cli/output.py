@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from simlib.common.text import PLAIN_SIGNS, visible
+
+
+class _Shown(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
+
+
+def show_log() -> None:
+    """From now on what the library logs stands on stderr."""
+    log = logging.getLogger("simlib")
+    log.handlers = [_Shown()]
+    log.setLevel(logging.INFO)
 
 
 def use_plain_signs() -> None:

@@ -126,11 +126,10 @@ def run_sweep(
         folder.tidy()
         before = folder.read_plan()
         folder.write_json("plan.json", remembered(plan))
-        note = stack.enter_context(folder.journalist())
         workers: Engine | None = None
         stored, journal = ({}, {}) if again else (folder.stored(), folder.journal())
         while True:
-            work = Work(plan, folder, stored, journal, note)
+            work = Work(plan, folder, stored, journal)
             if work.left and workers is None:
                 check_engines(plan.workload(0), plan.case, plan.strategies, plan.sweep.seed)
                 task = partial(simulate_jobs, plan.case, plan.strategies, plan.sweep.seed, ENGINE)
