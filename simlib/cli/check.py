@@ -9,7 +9,7 @@ import typer
 from simlib.cli.compiling import announcing
 from simlib.cli.inputs import load_inputs
 from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload, number
-from simlib.cli.output import print_json, progress_bar, say
+from simlib.cli.output import forewarn, print_json, progress_bar, say
 from simlib.common import bounds
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ def check(
 ) -> None:
     """Gate on a clobber rate: exit with 0 if it is below the limit, 1 if it is above, 3 if that could not be told."""
     model, compiled = load_inputs(workload, case, overrides, [strategy], junit)
-    from simlib.estimate.gate import gate
+    from simlib.estimate.gate import FIRST, gate
+    from simlib.estimate.size import expected_size
+
+    names = [strategy, compiled.baseline]
+    forewarn(*(expected_size(model, compiled, names, count, "compiled").seconds for count in (min(FIRST, most), most)))
 
     with announcing(), progress_bar("replicates", most) as step:
         found = gate(model, compiled, strategy, max_clobber_rate, seed=seed, confidence=confidence, most=most, progress=step)
