@@ -12,6 +12,7 @@ from simlib.cli.options import Json, Overrides, number
 from simlib.cli.output import complain, forewarn, line_a_minute, print_json, progress_bar
 from simlib.common import bounds
 from simlib.common.errors import RunError
+from simlib.common.text import counted
 
 
 def sweep(
@@ -51,16 +52,16 @@ def sweep(
     written = {} if status or dry_run else {"results": str(folder.path / "results.parquet")}
     if dry_run and not as_json:
         quick, slow = (seconds(each) for each in expected_seconds(plan, folder, jobs))
-        print(f"{found.missing + found.failed:,} of {found.cells:,} cells would be simulated: some {quick} to {slow}")
+        print(f"{found.missing + found.failed:,} of {counted(found.cells, 'cell')} would be simulated: some {quick} to {slow}")
     elif not as_json:
-        print(f"{found.cells:,} cells: {found.done:,} done, {found.missing:,} missing, {found.failed:,} failed")
+        print(f"{counted(found.cells, 'cell')}: {found.done:,} done, {found.missing:,} missing, {found.failed:,} failed")
     if report and written:
         written["report"] = str(_report(out, plan.sweep.sweep, leave_out_failed))
         complain(f"what the rates depend on is in {written['report']}")
     if as_json:
         print_json(found.to_json() | written)
     if found.failed and not (status or dry_run):
-        raise RunError(f"{found.failed:,} of {found.cells:,} cells failed; {folder.path}/results.parquet says why")
+        raise RunError(f"{found.failed:,} of {counted(found.cells, 'cell')} failed; {folder.path}/results.parquet says why")
 
 
 def _report(folder: Path, name: str, without_failed: bool) -> Path:
