@@ -68,7 +68,8 @@ class Sensitivity:
         cells, left_out = self.frame["cell"].nunique(), self.frame.attrs.get("left_out", 0)
         ranges = [f"`{axis}`: {_range(self.frame[axis])}" for axis in self.axes]
         without = f" ({left_out:,} more failed or have no rate, and are left out)" if left_out else ""
-        text = f"{counted(cells, 'cell')}{without}; each is the workload with other values of {'these keys' if len(ranges) > 1 else 'this key'}:"
+        text = f"{counted(cells, 'cell')}{without}; each is the workload with other values of "
+        text += f"{'these keys' if len(ranges) > 1 else 'this key'}:"
         title = f"<h1>What the rates depend on: {marked(f'`{name}`')}</h1>"
         return Html(title + paragraphs(f"The sweep `{name}`{f': {about}' if about else ''}.", text).text + bullets(ranges).text)
 
