@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simlib.cli.options import Json, OneCase, Strategies, number
-from simlib.cli.output import complain, print_json, print_table, print_text
+from simlib.cli.output import complain, line_a_minute, print_json, print_table, print_text, progress_bar
 from simlib.common import bounds
 from simlib.common.errors import InputError, allowed
 from simlib.common.shipped import CASE, REPORTS, find
@@ -52,10 +52,12 @@ def interleave(
     page = out or REPORTS / "interleavings.html"
     if out or form in ("figure", "report"):
         check_output(page / "figure.svg" if form in FOLDERS else page, find("cases", case))
-    proofs = prove(compiled, strategies, scopes, stale_reads)
+    with progress_bar("the search"):
+        proofs = prove(compiled, strategies, scopes, stale_reads)
     if form == "report":
         parameters = {"case": case, "strategies": strategies, "scopes": scopes, "stale_reads": stale_reads}
-        make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
+        with line_a_minute("the report"):
+            make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
         print(page)
     elif form:
         _show(proofs, form, out)

@@ -10,6 +10,7 @@ from simlib.cli.inputs import check_run, load_inputs
 from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload, number
 from simlib.cli.output import print_json, print_table, progress_bar, say
 from simlib.common import bounds
+from simlib.common.text import counted
 
 if TYPE_CHECKING:
     from simlib.estimate.result import Result
@@ -52,8 +53,7 @@ def run(
     print_table(_table(result).rows())
     if result.conditional:
         say(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
-    plural = "s" * (result.replicates > 1)
-    print(f"{result.transactions:,} transactions in {result.replicates:,} replicate{plural}, seed {seed}")
+    print(f"{counted(result.transactions, 'transaction')} in {counted(result.replicates, 'replicate')}, seed {seed}")
     if not result.transactions:
         say("nothing arrived, so there is nothing to say of any strategy; a longer duration or higher rates would help")
 

@@ -192,7 +192,7 @@ class Result:
             >>> frame.attrs["workload"], frame.attrs["replicates"]
             ('quiet', 3)
         """
-        frame = pd.DataFrame([self._row(name) for name in self.strategies])
+        frame = pd.DataFrame(self.rows())
         frame.attrs = {
             "workload": self.workload.workload,
             **({"times_from": self.workload.times_from} if self.workload.times_from else {}),
@@ -202,6 +202,10 @@ class Result:
             "baseline": self.baseline,
         }
         return frame
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the frame."""
+        return [self._row(name) for name in self.strategies]
 
     def _row(self, name: str) -> dict[str, Any]:
         difference, counted = self.difference(name), self.clobber_rate(name)

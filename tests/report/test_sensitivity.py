@@ -159,6 +159,6 @@ def test_a_finished_sweep_has_its_page_and_one_with_a_cell_that_has_no_rate_only
     found = json.loads(called("--leave-out-failed").stdout)
     assert found["report"] == str(out / "sensitivity.html")
     page = (out / "sensitivity.html").read_text()
-    assert "1 cells (1 more failed or have no rate, and are left out)" in page
+    assert "1 cell (1 more failed or have no rate, and are left out)" in page
     assert page.count("<figure>") == 3
     assert "<script" not in page
