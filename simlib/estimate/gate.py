@@ -16,7 +16,7 @@ from scipy import stats
 
 from simlib.case.case import Case
 from simlib.common import bounds
-from simlib.estimate.experiment import run_replicate
+from simlib.estimate.experiment import run_replicates
 from simlib.estimate.intervals import Interval, Rate
 from simlib.estimate.overload import requested_load
 from simlib.estimate.totals import Records
@@ -131,12 +131,12 @@ def gate(
     case.strategy(strategy)
     workload.check_case(case, workload.workload)
     names = tuple(dict.fromkeys((strategy, case.baseline)))
-    each = partial(run_replicate, workload, case, names, seed, "compiled")
+    each = partial(run_replicates, workload, case, names, seed, "compiled")
     sizes = looks(most)
     level, seen = 1 - 2 * (1 - confidence) / len(sizes), list[Records]()
     for size in sizes:
-        for replicate in range(len(seen), size):
-            seen.append(each(replicate).numbers)
+        for totals in each(range(len(seen), size)):
+            seen.append(totals.numbers)
             progress()
         rate = _rate(np.concatenate(seen, axis=1))
         decision, interval = decide(rate, limit, level)

@@ -6,7 +6,8 @@ from scipy import stats
 
 from simlib.calibrate.arrivals import ArrivalFit, PopularityFit, fit_arrivals, fit_popularity
 from simlib.common.arrays import Floats
-from simlib.workload.traffic import Streams, arrivals
+from simlib.workload.streams import Streams
+from simlib.workload.traffic import arrivals
 from simlib.workload.workload import Bursty, Flow
 
 

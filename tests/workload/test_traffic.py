@@ -11,7 +11,8 @@ from schedules import CASE, FIELDS, REQUEST
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.files import validated
 from simlib.workload.distributions import Constant, Empirical, Exponential, Gamma, Lognormal
-from simlib.workload.traffic import Streams, arrivals, draw
+from simlib.workload.streams import Streams
+from simlib.workload.traffic import arrivals, draw, draw_all
 from simlib.workload.workload import Flow, load_workload
 
 SETS = {
@@ -108,12 +109,13 @@ def test_more_sessions_or_a_longer_duration_extend_the_draws():
     assert longer.arrive.size > one.arrive.size
 
 
-def test_streams_differ_by_seed_replicate_and_name_and_begin_alike_whatever_their_length():
-    first = Streams(1, 0).uniform("a", 5)
-    assert np.array_equal(Streams(1, 0).uniform("a", 50)[:5], first)
-    for other in (Streams(2, 0).uniform("a", 5), Streams(1, 1).uniform("a", 5), Streams(1, 0).uniform("b", 5)):
-        assert (other != first).all()
-    assert ((first > 0) & (first < 1)).all()
+@pytest.mark.parametrize("name", ["busy-team", "multi-process", "channel-hop"])
+def test_drawn_together_replicates_are_what_each_is_when_drawn_alone(name):
+    workload = load_workload(name, ["duration=60"])
+    for replicate, traffic in zip([4, 0, 9], draw_all(workload, CASE, 7, [4, 0, 9]), strict=True):
+        alone = draw(workload, CASE, 7, replicate)
+        for field in dataclasses.fields(alone):
+            assert np.array_equal(getattr(traffic, field.name), getattr(alone, field.name)), field.name
 
 
 def test_no_two_quantities_share_their_draws():
