@@ -19,13 +19,13 @@ from simlib.common.workers import spread
 from simlib.estimate.conditional_monte_carlo import conditional_rates
 from simlib.estimate.intervals import Rate
 from simlib.estimate.result import Result
-from simlib.estimate.size import check_size, expected_size, fitting_jobs
+from simlib.estimate.size import CHECKED, check_size, expected_size, fitting_jobs
 from simlib.estimate.totals import Totals, fold, total
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
-from simlib.replay.counts import cost, tally
+from simlib.replay.counts import cost, survey, tally_on
 from simlib.replay.replay import Outcomes, replay_strategy
-from simlib.workload.traffic import Traffic, draw, draw_all
+from simlib.workload.traffic import Traffic, beginning, draw, draw_all
 from simlib.workload.workload import Workload
 
 ENGINES = {"compiled": compiled_model.simulate, "simpy": simpy_model.simulate}
@@ -60,12 +60,16 @@ def _timelines(
 
 
 def check_engines(workload: Workload, case: Case, strategies: Sequence[str], seed: int) -> int:
-    """Run the first replicate on both engines; returns how many transactions they agree on.
+    """Run the first replicate, or the first CHECKED transactions of a longer one, on both engines.
+
+    Returns:
+        how many transactions they agree on, over all timelines.
 
     Raises:
         RunError: the histories differ, which would be a bug.
     """
-    one, other = (timelines(workload, case, strategies, seed, 0, engine) for engine in ENGINES)
+    traffic = beginning(draw(workload, case, seed, 0), CHECKED)
+    one, other = (_timelines(workload, case, strategies, engine, traffic) for engine in ENGINES)
     distinct = {case.strategy(name).in_lock: name for name in strategies}
     for name in distinct.values():
         if not same(one[name], other[name]):
@@ -89,10 +93,10 @@ def run_replicates(
 def _count(case: Case, histories: Mapping[str, History]) -> Totals:
     """Replay each strategy on its history, and count."""
     distinct = {id(history): history for history in histories.values()}
-    serial = {key: replay_strategy(case, case.reference, history) for key, history in distinct.items()}
+    surveys = {key: survey(case, replay_strategy(case, case.reference, history)) for key, history in distinct.items()}
     costs = {key: cost(history) for key, history in distinct.items()}
     tallies = [
-        tally(case, replay_strategy(case, case.strategy(name), history), serial[id(history)])
+        tally_on(surveys[id(history)], replay_strategy(case, case.strategy(name), history))
         for name, history in histories.items()
     ]
     return total(tallies, [costs[id(history)] for history in histories.values()])
@@ -118,7 +122,7 @@ def run(
             baseline is not among them.
         seed: the root of all random streams, at least 0.
         replicates: how many; the workload's own number if not given.
-        engine: one of ENGINES. With the compiled one, the first replicate is run on SimPy as well and compared.
+        engine: one of ENGINES. With the compiled one, `check_engines` is asked first.
         jobs: processes; as many as are worth their start if not given.
         progress: called after each replicate.
 

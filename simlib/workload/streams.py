@@ -52,7 +52,7 @@ class Streams:
 
         A longer request begins with the shorter one's.
         """
-        sizes = np.broadcast_to(np.asarray(size, dtype=np.int64), len(self.roots))
+        sizes = np.full(len(self), size, dtype=np.int64)
         uniforms = np.empty(int(sizes.sum()))
         with np.errstate(over="ignore"):  # which matters only where this is not compiled
             _draw(self.roots, _key(name), sizes, np.empty(POOL, dtype=U), uniforms)

@@ -103,7 +103,6 @@ def draw_all(workload: Workload, case: Case, seed: int, replicates: Sequence[int
     sizes = np.array([np.bincount(part, minlength=len(flows)) for part in kind])
     for number, name in enumerate(flows):
         _fill(together, np.flatnonzero(kinds == number), sizes[:, number], name, workload, case, streams)
-    together.inherits[:] = steps_back(together.site, first, sources(case.snapshots, case.sites))
     return _split(together, np.cumsum([0, *(part.size for part in kind)]).tolist())
 
 
@@ -117,20 +116,25 @@ def _arrivals(workload: Workload, streams: Streams) -> tuple[Floats, Ints]:
 
 def _split(together: Traffic, ends: list[int]) -> list[Traffic]:
     """One replicate each; `ends` says where each one's flows begin, and where the last one's end."""
-    sessions = len(together.initial) // (len(ends) - 1)
-    parts = []
-    for number, (begin, end) in enumerate(pairwise(ends)):
-        flows, rows = slice(begin, end), slice(*together.first[[begin, end]].tolist())
-        parts.append(
-            Traffic(
-                kinds=together.kinds,
-                **{name: getattr(together, name)[flows] for name in ("kind", "arrive", "session", "gateway")},
-                first=together.first[begin : end + 1] - together.first[begin],
-                **{name: getattr(together, name)[rows] for name in ("site", "inherits", *TIMES, "request")},
-                initial=together.initial[number * sessions : (number + 1) * sessions],
-            )
-        )
-    return parts
+    sessions = np.split(together.initial, len(ends) - 1)
+    return [_part(together, begin, end, initial) for (begin, end), initial in zip(pairwise(ends), sessions, strict=True)]
+
+
+def beginning(traffic: Traffic, transactions: int) -> Traffic:
+    """The first flows, as many as have so many transactions together, or fewer."""
+    return _part(traffic, 0, int(np.searchsorted(traffic.first, transactions, side="right")) - 1, traffic.initial)
+
+
+def _part(traffic: Traffic, begin: int, end: int, initial: Codes) -> Traffic:
+    """The flows from `begin` on and before `end`."""
+    flows, rows = slice(begin, end), slice(*traffic.first[[begin, end]].tolist())
+    return Traffic(
+        kinds=traffic.kinds,
+        **{name: getattr(traffic, name)[flows] for name in ("kind", "arrive", "session", "gateway")},
+        first=traffic.first[begin : end + 1] - traffic.first[begin],
+        **{name: getattr(traffic, name)[rows] for name in ("site", "inherits", *TIMES, "request")},
+        initial=initial,
+    )
 
 
 def _fill(
@@ -141,9 +145,11 @@ def _fill(
     gateways = np.array(flow.gateways or range(workload.store.gateways), dtype=np.int64)
     traffic.session[flows] = np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", sizes))
     traffic.gateway[flows] = gateways[(streams.uniform(f"{name}.gateway", sizes) * gateways.size).astype(np.int64)]
+    sites = np.array([case.sites.index(site) for site in flow.steps], dtype=np.int64)
+    inherits = steps_back(sites, np.array([0, sites.size]), sources(case.snapshots, case.sites))
     for step, site in enumerate(flow.steps):
         rows = traffic.first[flows] + step
-        traffic.site[rows] = case.sites.index(site)
+        traffic.site[rows], traffic.inherits[rows] = sites[step], inherits[step]
         for part in TIMES:
             getattr(traffic, part)[rows] = _times(getattr(workload.times[site], part), f"{name}.{site}.{part}", sizes, streams)
         if step == 0:

@@ -12,7 +12,7 @@ from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.files import validated
 from simlib.workload.distributions import Constant, Empirical, Exponential, Gamma, Lognormal
 from simlib.workload.streams import Streams
-from simlib.workload.traffic import arrivals, draw, draw_all
+from simlib.workload.traffic import arrivals, beginning, draw, draw_all
 from simlib.workload.workload import Flow, load_workload
 
 SETS = {
@@ -116,6 +116,20 @@ def test_drawn_together_replicates_are_what_each_is_when_drawn_alone(name):
         alone = draw(workload, CASE, 7, replicate)
         for field in dataclasses.fields(alone):
             assert np.array_equal(getattr(traffic, field.name), getattr(alone, field.name)), field.name
+
+
+def test_the_beginning_of_a_traffic_is_its_first_whole_flows():
+    traffic = draw(load_workload("busy-team", ["duration=60"]), CASE, 7, 0)
+    for transactions in (0, 1, 50, int(traffic.first[-1]), 10**6):
+        part = beginning(traffic, transactions)
+        flows, rows = part.kind.size, part.site.size
+        assert rows == traffic.first[flows] <= transactions
+        assert flows == traffic.kind.size or traffic.first[flows + 1] > transactions
+        for name in ("arrive", "session"):
+            assert np.array_equal(getattr(part, name), getattr(traffic, name)[:flows])
+        for name in ("site", "hold", "request"):
+            assert np.array_equal(getattr(part, name), getattr(traffic, name)[:rows])
+        assert np.array_equal(part.initial, traffic.initial)
 
 
 def test_no_two_quantities_share_their_draws():
