@@ -42,10 +42,15 @@ class Streams:
     """
 
     def __init__(self, seed: int, *replicates: int) -> None:
+        self._seed, self._replicates = seed, replicates
         self.roots = np.array([[*_words(seed), replicate] for replicate in replicates], dtype=U)
 
     def __len__(self) -> int:
         return len(self.roots)
+
+    def split(self) -> list["Streams"]:
+        """Those of each replicate."""
+        return [Streams(self._seed, replicate) for replicate in self._replicates]
 
     def uniform(self, name: str, size: int | Ints) -> Floats:
         """Uniforms of (0, 1) from the stream of that name: `size` for each replicate, in turn.

@@ -80,7 +80,7 @@ def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
 def draw_all(workload: Workload, case: Case, seed: int, replicates: Sequence[int]) -> list[Traffic]:
     """All draws of several replicates: for each what `draw` gives, in less time where replicates are short."""
     flows, streams = workload.traffic, Streams(seed, *replicates)
-    arrive, kind = zip(*(_arrivals(workload, Streams(seed, replicate)) for replicate in replicates), strict=True)
+    arrive, kind = _arrivals(workload, streams)
     kinds = np.concatenate(kind)
     first = np.concatenate([[0], np.cumsum(np.array([len(flow.steps) for flow in flows.values()], dtype=np.int64)[kinds])])
     transactions = int(first[-1])
@@ -100,18 +100,22 @@ def draw_all(workload: Workload, case: Case, seed: int, replicates: Sequence[int
         request=np.full((transactions, len(case.request)), ABSENT, dtype=np.int32),
         initial=_initial(workload, case, streams),
     )
-    sizes = np.array([np.bincount(part, minlength=len(flows)) for part in kind])
+    sizes = np.array([np.bincount(part, minlength=len(flows)) for part in kind])  # (replicates, kinds of flow)
     for number, name in enumerate(flows):
         _fill(together, np.flatnonzero(kinds == number), sizes[:, number], name, workload, case, streams)
     return _split(together, np.cumsum([0, *(part.size for part in kind)]).tolist())
 
 
-def _arrivals(workload: Workload, streams: Streams) -> tuple[Floats, Ints]:
-    """When the flows of one replicate arrive, ascending, and their kinds."""
+def _arrivals(workload: Workload, streams: Streams) -> tuple[list[Floats], list[Ints]]:
+    """When the flows of each replicate arrive, ascending, and their kinds."""
     times = [arrivals(flow, workload.duration, name, streams) for name, flow in workload.traffic.items()]
-    arrive = np.concatenate(times)
-    order = np.argsort(arrive, kind="stable")
-    return arrive[order], np.repeat(np.arange(len(times)), [part.size for part in times])[order]
+    arrive, kind = [], []
+    for parts in zip(*times, strict=True):
+        unsorted = np.concatenate(parts)
+        order = np.argsort(unsorted, kind="stable")
+        arrive.append(unsorted[order])
+        kind.append(np.repeat(np.arange(len(parts)), [part.size for part in parts])[order])
+    return arrive, kind
 
 
 def _split(together: Traffic, ends: list[int]) -> list[Traffic]:
@@ -162,42 +166,53 @@ def _times(distribution: Distribution, name: str, sizes: Ints, streams: Streams)
     return distribution.value if isinstance(distribution, Constant) else distribution.quantile(streams.uniform(name, sizes))
 
 
-def arrivals(flow: Flow, duration: float, name: str, streams: Streams) -> Floats:
-    """The arrival times of one kind of flow in [0, duration), ascending, in seconds."""
-    pattern, rate = flow.arrivals, flow.rate
+def arrivals(flow: Flow, duration: float, name: str, streams: Streams) -> list[Floats]:
+    """The arrival times of one kind of flow in [0, duration), ascending, in seconds: an array for each replicate."""
+    times = _times_of_arrival(flow, duration, name, streams)
+    return [part[np.searchsorted(part, 0.0) : np.searchsorted(part, duration)] for part in times]
+
+
+def _times_of_arrival(flow: Flow, duration: float, name: str, streams: Streams) -> Sequence[Floats] | Floats:
+    """The same, and perhaps more of them before and after."""
+    pattern, rate, count = flow.arrivals, flow.rate, len(streams)
     if isinstance(pattern, Recorded):
-        times = np.sort(np.array(pattern.times, dtype=np.float64))
-    elif rate == 0:
-        times = np.empty(0)
-    elif isinstance(pattern, Periodic):
-        phase, jitter = streams.uniform(f"{name}.phase", 1)[0], streams.uniform(f"{name}.arrivals", int(duration * rate) + 2)
-        times = np.sort((np.arange(jitter.size) - 1 + phase + pattern.jitter * jitter) / rate)
-    elif isinstance(pattern, Bursty):
-        share = pattern.busy / (pattern.busy + pattern.idle)
-        starts, lengths = _busy_periods(pattern, duration, name, streams)
-        clock = _poisson(rate / share, float(lengths.sum()), f"{name}.arrivals", streams)
-        # `clock` runs only during busy periods; find the one that each of its arrivals falls into.
-        ends = np.cumsum(lengths)
-        period = np.searchsorted(ends, clock, side="right")
-        times = starts[period] + clock - (ends - lengths)[period]
-    elif isinstance(pattern, Diurnal):
+        return [np.sort(np.array(pattern.times, dtype=np.float64))] * count
+    if rate == 0:
+        return [np.empty(0)] * count
+    if isinstance(pattern, Periodic):
+        size = int(duration * rate) + 2
+        phase, jitter = streams.uniform(f"{name}.phase", 1), streams.uniform(f"{name}.arrivals", size).reshape(count, size)
+        return np.sort((np.arange(size) - 1 + phase[:, np.newaxis] + pattern.jitter * jitter) / rate)
+    if isinstance(pattern, Bursty):
+        return [_bursty(pattern, rate, duration, name, one) for one in streams.split()]
+    if isinstance(pattern, Diurnal):
         grid = np.linspace(0.0, duration, 100_001)
         swing = pattern.amplitude * pattern.period / (2 * np.pi)
         expected = rate * (grid + swing * (1 - np.cos(2 * np.pi * grid / pattern.period)))
-        times = np.interp(_poisson(1.0, float(expected[-1]), f"{name}.arrivals", streams), expected, grid)
-    else:
-        times = _poisson(rate, duration, f"{name}.arrivals", streams)
-    return np.asarray(times[(times >= 0) & (times < duration)], dtype=np.float64)
+        return [np.interp(clock, expected, grid) for clock in _poisson(1.0, float(expected[-1]), f"{name}.arrivals", streams)]
+    return _poisson(rate, duration, f"{name}.arrivals", streams)
 
 
-def _poisson(rate: float, duration: float, name: str, streams: Streams) -> Floats:
-    """Poisson arrivals in [0, duration): as many exponential gaps as it takes."""
+def _poisson(rate: float, duration: float, name: str, streams: Streams) -> list[Floats]:
+    """Poisson arrivals in [0, duration) for each replicate: as many exponential gaps as it takes."""
     size = int(rate * duration + 6 * np.sqrt(rate * duration) + 10)
     while True:
-        times = np.cumsum(-np.log1p(-streams.uniform(name, size))) / rate
-        if times[-1] >= duration:
-            return np.asarray(times[times < duration], dtype=np.float64)
+        gaps = -np.log1p(-streams.uniform(name, size)).reshape(len(streams), size)
+        times = np.cumsum(gaps, axis=1) / rate
+        if (times[:, -1] >= duration).all():
+            return [part[: np.searchsorted(part, duration)] for part in times]
         size *= 2
+
+
+def _bursty(pattern: Bursty, rate: float, duration: float, name: str, streams: Streams) -> Floats:
+    """Bursty arrivals of one replicate."""
+    share = pattern.busy / (pattern.busy + pattern.idle)
+    starts, lengths = _busy_periods(pattern, duration, name, streams)
+    (clock,) = _poisson(rate / share, float(lengths.sum()), f"{name}.arrivals", streams)
+    # `clock` runs only during busy periods; find the one that each of its arrivals falls into.
+    ends = np.cumsum(lengths)
+    period = np.searchsorted(ends, clock, side="right")
+    return np.asarray(starts[period] + clock - (ends - lengths)[period], dtype=np.float64)
 
 
 def _busy_periods(pattern: Bursty, duration: float, name: str, streams: Streams) -> tuple[Floats, Floats]:

@@ -165,7 +165,7 @@ ARRIVALS = {
 def counts(arrivals_, rate, duration, replicates, window=None):
     flow = validated(Flow, {"rate": rate, "arrivals": arrivals_, "steps": {"patch": []}}, "flow")
     low, high = window or (0, duration)
-    times = [arrivals(flow, duration, "f", Streams(11, replicate)) for replicate in range(replicates)]
+    times = arrivals(flow, duration, "f", Streams(11, *range(replicates)))
     assert all((np.diff(t) >= 0).all() and (t >= 0).all() and (t < duration).all() for t in times)
     return np.array([np.count_nonzero((t >= low) & (t < high)) for t in times])
 
@@ -203,9 +203,9 @@ def test_poisson_counts_have_the_variance_of_poisson_counts_and_bursty_ones_more
 
 def test_periodic_arrivals_are_one_period_apart_and_recorded_ones_where_they_were():
     flow = Flow.model_validate({"rate": 4, "arrivals": "periodic", "steps": {"patch": []}})
-    assert np.allclose(np.diff(arrivals(flow, 30, "f", Streams(0, 0))), 0.25)
+    assert np.allclose(np.diff(*arrivals(flow, 30, "f", Streams(0, 0))), 0.25)
     flow = Flow.model_validate({"rate": 0, "arrivals": {"kind": "recorded", "times": [3, 1, 9, 2.5]}, "steps": {"patch": []}})
-    assert arrivals(flow, 5, "f", Streams(0, 0)).tolist() == [1, 2.5, 3]
+    assert [times.tolist() for times in arrivals(flow, 5, "f", Streams(0, 0, 1))] == [[1, 2.5, 3]] * 2
 
 
 def test_a_rate_of_zero_gives_no_arrivals():
