@@ -24,6 +24,6 @@ def measure() -> dict[str, float]:
         done["theirs"] = by_hand.run_all(strategies, workload.duration)
 
     ours()  # compile
-    fast, slow = best(ours, theirs, turns=2)
+    fast, slow = best(ours, theirs, turns=4)
     ours_rate, theirs_rate = done["ours"] / fast, done["theirs"] / slow
     return {"run_over_hand_written_simpy": ours_rate / theirs_rate, "run": ours_rate, "hand_written": theirs_rate}
