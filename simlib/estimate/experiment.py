@@ -23,8 +23,9 @@ from simlib.estimate.size import CHECKED, check_size, expected_size, fitting_job
 from simlib.estimate.totals import Totals, fold, total
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
-from simlib.replay.counts import cost, survey, tally_on
+from simlib.replay.counts import cost, tally_on
 from simlib.replay.replay import Outcomes, replay_strategy
+from simlib.replay.survey import survey
 from simlib.workload.traffic import Traffic, beginning, draw, draw_all
 from simlib.workload.workload import Workload
 
