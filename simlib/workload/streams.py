@@ -26,7 +26,7 @@ HASH, HASH_BY, SEED, SEED_BY = U(0x43B0D7E5), U(0x931E8875), U(0x8B51F9DD), U(0x
 MIX, MIX_BY, SHIFT = U(0xCA01F9DD), U(0x4973F715), U(16)
 STEP_HIGH, STEP_LOW = U(2549297995355413924), U(4865540595714422341)
 """By which the state of PCG64, a number of 128 bits, is multiplied at each step."""
-ZERO, ONE, TURN, WIDTH, LAST, UNUSED = U(0), U(1), U(58), U(64), U(63), U(11)
+ZERO, ONE, ROTATE, WIDTH, LAST, UNUSED = U(0), U(1), U(58), U(64), U(63), U(11)
 POOL = 4
 """Words of a seed sequence's state."""
 GRID, LEAST = 2.0**-53, 2.0**-54
@@ -53,7 +53,7 @@ class Streams:
         return [Streams(self._seed, replicate) for replicate in self._replicates]
 
     def uniform(self, name: str, size: int | Ints) -> Floats:
-        """Uniforms of (0, 1) from the stream of that name: `size` for each replicate, in turn.
+        """Uniforms of (0, 1) from the stream of that name: `size` for one replicate after the other.
 
         A longer request begins with the shorter one's.
         """
@@ -83,8 +83,8 @@ def _draw(roots: Any, key: Any, sizes: Any, pool: Any, uniforms: Any) -> None:
         high, low, odd_high, odd_low = _seeded(pool)
         for _ in range(sizes[number]):
             high, low = _step(high, low, odd_high, odd_low)
-            turn, folded = high >> TURN, high ^ low
-            bits = folded >> turn | folded << (WIDTH - turn & LAST)
+            rotation, folded = high >> ROTATE, high ^ low
+            bits = folded >> rotation | folded << (WIDTH - rotation & LAST)
             uniforms[place] = max(LEAST, (bits >> UNUSED) * GRID)
             place += 1
 
