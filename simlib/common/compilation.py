@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 config: Any = numba.config
 PACKAGE = Path(__file__).parent.parent
-ROOMS = ("case", "model", "replay", "search")
+ROOMS = ("case", "workload", "model", "replay", "search")
 """Where compiled functions stand, and the functions and constants of which they are made."""
 
 

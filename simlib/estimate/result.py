@@ -28,7 +28,8 @@ class Result:
         strategies: names, in the order asked for.
         baseline: the strategy that differences refer to.
         engine: which engine simulated.
-        checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well.
+        checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well; see
+            `experiment.check_engines`.
         totals: over its replicates, in order; strategies as in `strategies`.
         conditional: clobber rates by conditional Monte Carlo, from the same replicates, of strategies that clobbered too few
             units to be counted well.

@@ -21,6 +21,7 @@ from simlib.case.case import Case
 from simlib.case.evaluator import named_keys
 from simlib.case.rules import UNDEFINED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
+from simlib.common.compilation import lean
 from simlib.common.errors import InputError
 from simlib.common.files import replacing, validated
 from simlib.common.json_text import parse_json
@@ -163,10 +164,18 @@ class History:
     @cached_property
     def _foresees(self) -> int | None:
         """The first row whose snapshot is no earlier commit of its session; cached, as every replay of the history asks."""
-        rows = np.flatnonzero(self.snapshot >= 0)
-        seen = np.minimum(self.snapshot[rows], rows)
-        possible = (seen < rows) & self.ok[seen] & (self.session[seen] == self.session[rows])
-        return None if possible.all() else int(rows[~possible][0])
+        row = _first_foreseeing(self.snapshot, self.session, self.ok)
+        return None if row == self.site.size else row
+
+
+@lean
+def _first_foreseeing(snapshot: Any, session: Any, ok: Any) -> int:
+    """The first row whose snapshot is no earlier commit of its session; the number of rows if there is none."""
+    for row in range(snapshot.size):
+        seen = snapshot[row]
+        if seen >= 0 and not (seen < row and ok[seen] and session[seen] == session[row]):
+            return row
+    return snapshot.size  # type: ignore[no-any-return]
 
 
 _COLUMNS = {
