@@ -78,7 +78,7 @@ def make_entry(name: str, seed: int = 1, replicates: int | None = None, jobs: in
     bug = rows[case.baseline]
     judged = []
     for strategy in order:
-        proved = all(certificate.certified for certificate in certify(case, strategy).values())
+        proved = all(certificate.certified for certificate in certify(case, case.strategy(strategy)).values())
         variant, row = case.strategy(strategy), rows[strategy]
         judged.append(
             Judged(

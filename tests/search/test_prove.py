@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from places import OWN_WORKLOADS
 
 from simlib.case.case import Case, Scope, compile_case, load_case
 from simlib.case.case_file import CaseModel
 from simlib.common.errors import InputError
 from simlib.common.files import load_yaml, validated
-from simlib.common.shipped import find, shipped_names
+from simlib.common.shipped import find
 from simlib.model.simpy_model import simulate
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import replay_strategy
@@ -228,7 +229,7 @@ def test_random_schedules_of_whole_entries_show_nothing_that_the_search_did_not(
                     assert known[key] <= steps
 
 
-@pytest.mark.parametrize("name", shipped_names("workloads"))
+@pytest.mark.parametrize("name", OWN_WORKLOADS)
 def test_every_clobber_seen_in_a_shipped_workload_is_reachable(name: str, stale: Proofs) -> None:
     workload = load_workload(name, ["duration=600"] if name != "handler-only" else ["duration=60"])
     seen = 0
