@@ -21,14 +21,16 @@ from simlib.case.discipline import Discipline
 from simlib.case.guards import lets_through
 from simlib.case.snapshots import IN_LOCK, INHERITED, LAGGED, MEMORY, NO_COMMIT, NONE, OWN
 from simlib.model.history import COMMITTED, CONFLICT, FAILED, TIMED_OUT, History
-from simlib.model.plan import Plan, Row, Tried, make_attempts, make_history, make_plan, make_rows
+from simlib.model.plan import Plan, make_attempts, make_history, make_plan, make_rows
 from simlib.model.simpy_store import THE_STORE, Entries, Gateway, Process, Shown, StoreFile
 from simlib.model.terms import (
+    ENTRY,
     FIELDS_STORED,
     FLOW,
     MERGE,
     NO_LOCK,
     NO_SPAN,
+    SCOPES,
     STORE,
     STORE_STORED,
     TRANSACTION,
@@ -41,7 +43,7 @@ from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
 
-@dataclass
+@dataclass(slots=True)
 class Run:
     """What all flows of a replicate share."""
 
@@ -52,6 +54,8 @@ class Run:
     timetable: Timetable
     entries: Entries
     plain: bool
+    wider: tuple[int, ...]
+    """Spans wider than a merge for which anybody takes a lock, the widest first."""
     times: list[AttemptTimes] = field(default_factory=list)
 
     def times_of(self, attempt: int) -> AttemptTimes:
@@ -60,27 +64,18 @@ class Run:
             self.times.append(self.timetable[attempt].plain())
         return self.times[attempt - 1]
 
-    def write(self, row: Row, tried: Tried) -> None:
-        """Write down how an attempt ended, once it has been committed or rejected."""
-        self.file.rows.append(row)
-        if not self.plain:
-            self.file.tried.append(tried)
-
-    def accepts(self, step: int, session: int, shown: Shown) -> bool:
-        """Whether the guard of this transaction's site lets it write now."""
+    def judge(self, step: int, session: int, shown: Shown, attempt: int) -> int:
+        """What becomes of a transaction that its site's guard looks at now: COMMITTED, if it may go on."""
         file, terms, entries, site = self.file, self.terms, self.entries, self.plan.site[step]
-        (snapshot, seen), newest = shown, file.newest[session]
+        (snapshot, seen), newest, ever = shown, file.newest[session], session in file.written
         committed = file.last >= seen if terms.of_store[site] else newest != snapshot
-        stale, fresh = entries.row_of(snapshot, session), entries.row_of(newest, session)
-        ever = session in file.written
-        return bool(
-            lets_through(
-                terms.guards, terms.program, site, committed, ever, entries.table, stale, fresh, entries.requests, step
-            )
-        )
+        rows = entries.table, entries.row_of(snapshot, session), entries.row_of(newest, session), entries.requests, step
+        if lets_through(terms.guards, terms.program, site, committed, ever, *rows):
+            return COMMITTED
+        return CONFLICT if attempt < terms.attempts[site] else terms.used_up[site]
 
 
-@dataclass
+@dataclass(slots=True)
 class Flow:
     """One flow: its transactions, one after the other. `held` says of each scope for what span it holds the lock."""
 
@@ -92,96 +87,94 @@ class Flow:
     shown: dict[int, Shown] = field(default_factory=dict)
 
     def live(self) -> Process:
-        """All transactions, up to one that fails loudly."""
-        plan, env = self.run.plan, self.run.env
-        first = plan.first[self.number]
-        for step in range(first, plan.first[self.number + 1]):
+        """All transactions, up to one that fails loudly: each as many attempts as it takes."""
+        run, env = self.run, self.run.env
+        first = run.plan.first[self.number]
+        for step in range(first, run.plan.first[self.number + 1]):
             if step > first:
-                yield env.timeout(plan.after[step])
-            outcome = yield from self.transaction(step)
+                yield env.timeout(run.plan.after[step])
+            began, attempt, outcome = env.now, 0, CONFLICT
+            while outcome == CONFLICT:
+                attempt += 1
+                times = run.times_of(attempt)
+                outcome = yield from self.attempt(step, (attempt, began), times)
+                if outcome == CONFLICT and times.pause[step]:
+                    yield env.timeout(times.pause[step])
+            self.let_go(TRANSACTION)
             if outcome in (TIMED_OUT, FAILED):
                 break
         self.let_go(FLOW)
 
-    def transaction(self, step: int) -> Process:
-        """As many attempts as it takes, between the locks that are held for longer than one; returns the last one's outcome."""
-        env, scope = self.run.env, self.run.terms.scope
-        began, attempt, outcome = env.now, 1, CONFLICT
-        for span in (FLOW, TRANSACTION):
-            if scope[span][step] != NO_LOCK and not (yield from self.take(span, step)):
-                return self.time_out(step, 1, began, began, began, NO_COMMIT)
-        while True:
-            times = self.run.times_of(attempt)
-            outcome = yield from self.attempt(step, attempt, times, began)
-            if outcome != CONFLICT:
-                break
-            if times.pause[step]:
-                yield env.timeout(times.pause[step])
-            attempt += 1
-        self.let_go(TRANSACTION)
-        return outcome
+    def attempt(self, step: int, tried: tuple[int, float], times: AttemptTimes) -> Process:
+        """Read - prepare - queue - lock - compare - hold - commit; returns the outcome.
 
-    def attempt(self, step: int, attempt: int, times: AttemptTimes, began: float) -> Process:
-        """Read - prepare - queue - lock - compare - hold - commit; returns the outcome."""
-        run, env, file, session = self.run, self.run.env, self.run.file, self.session
-        terms, site, kind = run.terms, run.plan.site[step], run.plan.reads[step]
+        `tried` is which attempt it is, and when the first one began.
+        """
+        run, env, file, terms = self.run, self.run.env, self.run.file, self.run.terms
+        site, kind, guarded = run.plan.site[step], run.plan.reads[step], terms.attempts[run.plan.site[step]]
+        if tried[0] == 1:
+            for span in run.wider:
+                if not (self.takes(span, step) or (yield from self.wait_for(span, step))):
+                    return self.reject(step, TIMED_OUT, (tried[1], tried[1], env.now), NO_COMMIT, tried)
         read = env.now
-        shown = self.look_before(step, kind, attempt, times)
+        shown = self.look_before(step, kind, tried[0], times)
         if times.prepare[step]:
             yield env.timeout(times.prepare[step])
         queued = env.now
-        if terms.scope[MERGE][step] != NO_LOCK and not (yield from self.take(MERGE, step)):
-            return self.time_out(step, attempt, began, read, queued, shown[0])
+        if not (self.takes(MERGE, step) or (yield from self.wait_for(MERGE, step))):
+            return self.reject(step, TIMED_OUT, (read, queued, env.now), shown[0], tried)
         lock = env.now
-        if kind == IN_LOCK:
+        if kind in (IN_LOCK, NONE):
             shown = self.look(kind, 0.0)
-        elif kind == NONE:
-            shown = file.newest[session], len(file.rows)
         self.shown[step] = shown
-        base, seen, guarded = file.newest[session], len(file.rows), terms.attempts[site] > 0
-        locked = self.held != [NO_SPAN, NO_SPAN]
+        base, seen, locked = file.newest[self.session], len(file.rows), self.held[STORE] or self.held[ENTRY]
         if guarded and times.check[step]:
             yield env.timeout(times.check[step])
-        if not locked:  # the comparison is made as the write is, or right before
+        if not locked:  # nobody is kept from writing, so that it is compared in the moment of the write, or right before
             yield env.timeout(times.hold[step])
         if guarded:
-            outcome = COMMITTED
-            if not run.accepts(step, session, shown):
-                outcome = CONFLICT if attempt < terms.attempts[site] else terms.used_up[site]
+            outcome = run.judge(step, self.session, shown, tried[0])
             if outcome != COMMITTED:
-                end = env.now
-                file.reject()
-                run.write(
-                    (step, read, queued, lock, end, False, shown[0]),
-                    (attempt, outcome, file.newest[session], len(file.rows), began),
-                )
                 if outcome != CONFLICT or not terms.keeps[site]:
                     self.let_go(MERGE)
-                return outcome
+                return self.reject(step, outcome, (read, queued, lock), shown[0], tried)
             if times.gap[step]:
                 yield env.timeout(times.gap[step])
         if locked:
             yield env.timeout(times.hold[step])
-        end = env.now
         if terms.stored == FIELDS_STORED:
-            base, seen = file.newest[session], len(file.rows)
-        if terms.evaluates:
-            run.entries.commit(len(file.rows), site, session, shown[0], base, step)
-        self.gateway.memory[session] = len(file.rows), len(file.rows) + 1
-        file.commit(session, end, seen)
-        run.write((step, read, queued, lock, end, True, shown[0]), (attempt, COMMITTED, base, seen, began))
-        self.gateway.refresh()
+            base, seen = file.newest[self.session], len(file.rows)
+        self.commit(step, (read, queued, lock), shown[0], base, seen, tried)
         if locked and file.settings.release:
             yield env.timeout(file.settings.release)
         self.let_go(MERGE)
         return COMMITTED
 
-    def time_out(self, step: int, attempt: int, began: float, read: float, queued: float, snapshot: int) -> int:
-        """The transaction has waited too long for a lock, and fails loudly."""
-        file, now = self.run.file, self.run.env.now
+    def commit(
+        self, step: int, times: tuple[float, float, float], snapshot: int, base: int, seen: int, tried: tuple[int, float]
+    ) -> None:  # fmt: skip
+        """The entry is in the store, and in this process."""
+        run, file, gateway, session = self.run, self.run.file, self.gateway, self.session
+        row, end, (attempt, began) = len(file.rows), run.env.now, tried
+        if run.terms.evaluates:
+            run.entries.commit(row, run.plan.site[step], session, snapshot, base, step)
+        file.commit(session, end, seen)
+        file.rows.append((step, *times, end, True, snapshot))
+        if not run.plain:
+            file.tried.append((attempt, COMMITTED, base, seen, began))
+            gateway.memory[session] = row, row + 1
+        gateway.refresh()
+
+    def reject(
+        self, step: int, outcome: int, times: tuple[float, float, float], snapshot: int, tried: tuple[int, float]
+    ) -> int:  # fmt: skip
+        """Write down an attempt that commits nothing; returns its outcome."""
+        file, end, (attempt, began) = self.run.file, self.run.env.now, tried
+        compared = NO_COMMIT if outcome == TIMED_OUT else file.newest[self.session]
+        file.tried.append((attempt, outcome, compared, len(file.rows), began))
         file.reject()
-        self.run.write((step, read, queued, now, now, False, snapshot), (attempt, TIMED_OUT, NO_COMMIT, len(file.rows), began))
-        return TIMED_OUT
+        file.rows.append((step, *times, end, False, snapshot))
+        return outcome
 
     def look_before(self, step: int, kind: int, attempt: int, times: AttemptTimes) -> Shown:
         """The snapshot that is read before the lock; nothing if it is read in the lock."""
@@ -195,6 +188,8 @@ class Flow:
     def look(self, kind: int, lag: float) -> Shown:
         """Read the entry, in the way of this kind."""
         gateway, file, session = self.gateway, self.run.file, self.session
+        if kind == NONE:
+            return file.newest[session], len(file.rows)
         if kind == MEMORY and session in gateway.memory:
             return gateway.memory[session]
         if kind in (OWN, IN_LOCK):
@@ -202,26 +197,35 @@ class Flow:
         else:
             seen = file.ended_by(self.run.env.now - lag) if kind == LAGGED else len(file.rows)
         shown = file.shows(session, seen), seen
-        gateway.memory[session] = shown
+        if not self.run.plain:
+            gateway.memory[session] = shown
         return shown
 
-    def take(self, span: int, step: int) -> Process:
-        """Take the lock of that span, unless the flow has it; returns whether the transaction may go on."""
+    def takes(self, span: int, step: int) -> bool:
+        """Take the lock of that span if there is one to take, and it is free; returns whether the transaction can go on."""
+        scope = self.run.terms.scope[span][step]
+        if scope == NO_LOCK or self.held[scope]:
+            return True
+        if self.gateway.take(THE_STORE if scope == STORE else self.session):
+            self.held[scope] = span
+            return True
+        return False
+
+    def wait_for(self, span: int, step: int) -> Process:
+        """Wait for that lock; returns whether the transaction may go on."""
         terms, site = self.run.terms, self.run.plan.site[step]
         scope = terms.scope[span][step]
-        if self.held[scope] != NO_SPAN:
-            return True
-        lock = THE_STORE if scope == STORE else self.session
-        if self.gateway.take(lock) or (yield from self.gateway.wait_for(lock, terms.timeout[span][site])):
+        if (yield from self.gateway.wait_for(THE_STORE if scope == STORE else self.session, terms.timeout[span][site])):
             self.held[scope] = span
             return True
         return terms.goes_on[span][site]
 
     def let_go(self, span: int) -> None:
         """Let go of the locks that are held for this span, or a shorter one."""
-        for scope, until in enumerate(self.held):
-            if NO_SPAN < until <= span:
-                self.held[scope] = NO_SPAN
+        held = self.held
+        for scope in SCOPES:
+            if NO_SPAN < held[scope] <= span:
+                held[scope] = NO_SPAN
                 self.gateway.let_go(THE_STORE if scope == STORE else self.session)
 
 
@@ -257,6 +261,7 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Disci
         timetable=Timetable(workload, case, traffic, discipline, plan),
         entries=Entries(terms, traffic.request, traffic.initial, workload.sessions.count),
         plain=case.is_plain(discipline),
+        wider=tuple(span for span in (FLOW, TRANSACTION) if (terms.scope[span] != NO_LOCK).any()),
     )
     gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]
     env.process(arrive(run, gateways))

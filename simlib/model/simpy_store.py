@@ -29,7 +29,7 @@ THE_STORE = -1
 """What the lock of the whole store is of; the others are of a session."""
 
 
-@dataclass
+@dataclass(slots=True)
 class StoreFile:
     """The store that all gateways write. A row is one ended attempt; a commit is known by its row.
 
@@ -92,7 +92,7 @@ class StoreFile:
             self.onto.append(len(self.rows) - 1)
 
 
-@dataclass
+@dataclass(slots=True)
 class Queue:
     """The writers of one process that want one lock; `busy` while one of them has it, or tries to get it."""
 
@@ -107,7 +107,7 @@ class Queue:
             self.busy = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Gateway:
     """One process: a queue for each lock, a cached copy of the store as after `seen` rows, and what it remembers of entries."""
 
@@ -165,7 +165,7 @@ class Gateway:
         self.queues[lock].leave()
 
 
-@dataclass
+@dataclass(slots=True)
 class Entries:
     """The values that guards look at: the initial entries, then a row of the table for each row of the history.
 
