@@ -189,5 +189,3 @@ def atlas_json(entries: Sequence[Entry]) -> dict[str, Any]:
             for entry in entries
         ]
     }
-
-

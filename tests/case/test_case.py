@@ -287,7 +287,19 @@ def test_a_case_of_any_size_is_refused_with_the_bound(case, message, tmp_path, r
 
 def test_the_cures_file_says_of_all_that_it_shares_what_the_main_file_says():
     main, cures = load_case("openclaw-70575"), load_case("openclaw-cures")
-    for shared in ("fields", "request", "effective", "context", "domains", "sites", "roles", "snapshots", "flows", "scopes", "words"):
+    for shared in (
+        "fields",
+        "request",
+        "effective",
+        "context",
+        "domains",
+        "sites",
+        "roles",
+        "snapshots",
+        "flows",
+        "scopes",
+        "words",
+    ):
         assert getattr(cures, shared) == getattr(main, shared)
     assert cures.reference.rules == main.reference.rules
     assert [noticed.name for noticed in cures.noticed] == [noticed.name for noticed in main.noticed]
