@@ -47,7 +47,7 @@ def test_round_trip_of_simulated_histories(place, workload, seed):
 @given(history=attempted())
 def test_round_trip_of_histories_with_attempts(place, history):
     write_parquet(history, place)
-    assert same(read_parquet(place, CASE), history)
+    assert same(read_parquet(place), history)
 
 
 def test_round_trip_of_a_recording_replays_the_same(place):
