@@ -112,7 +112,9 @@ def _write_over(pairs: Pairs, pair: int, field: int, at: Commit, timeline: Timel
     right, sets = _meant(pairs, pair, before, at, timeline, books)
     if value == before and right == before and not sets:
         return
-    stale, alone, found = books.versions[at.stale if patched else at.base, field], ABSENT, NONE
+    stale, alone, found = books.versions[at.stale, field], ABSENT, NONE
+    if value != before and not patched:
+        stale = value  # nothing was written here but the older entry
     if value != right:
         if pair != _NO_PAIR:
             alone, _ = written(pairs.strategy, pair, books.versions, at.fresh, at.fresh, timeline.request, at.row)
@@ -121,7 +123,7 @@ def _write_over(pairs: Pairs, pair: int, field: int, at: Commit, timeline: Timel
     enter(books, at.row, at.owner, field, timeline.end[at.row], sets, found, before, right, value, stale)
 
 
-@inlined
+@lean
 def _left(pairs: Pairs, pair: int, field: int, at: Commit, timeline: Timeline, books: Books) -> tuple[int, bool, bool]:
     """What the strategy leaves in a field; whether that is the request's value, and whether it is the patch's at all."""
     below = books.versions[at.base, field]
@@ -131,7 +133,7 @@ def _left(pairs: Pairs, pair: int, field: int, at: Commit, timeline: Timeline, b
     return merged(below, patch), asked, patch != ABSENT
 
 
-@inlined
+@lean
 def _meant(pairs: Pairs, pair: int, before: int, at: Commit, timeline: Timeline, books: Books) -> tuple[int, bool]:
     """What the reference leaves in a field, and whether the caller asked for it."""
     if pair == _NO_PAIR:
