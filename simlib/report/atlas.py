@@ -1,7 +1,7 @@
 """The atlas: public races of other programs, each with the cures that compete there, judged by one rule.
 
-Every case named atlas-* is run on the workload of the same name. Its baseline is the bug as reported; a verdict says of each other
-strategy what becomes of that.
+Every case named atlas-* is run on the workload of the same name. Its baseline is the bug as reported; a verdict says of each
+other strategy what becomes of that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -102,7 +102,8 @@ def judge(bug: Mapping[str, Any], cure: Mapping[str, Any], proved: bool) -> Verd
     clobbers if that is proved, or none was seen at any write site; else it makes them `rarer`, if the intervals say so.
 
     Args:
-        bug, cure: what `run --json` says of the two strategies.
+        bug: what `run --json` says of the baseline.
+        cure: what it says of the other strategy.
         proved: whether certificates say that the cure cannot clobber.
     """
     lost, difference = cure["clobber_rate"], cure["difference_from_baseline"]

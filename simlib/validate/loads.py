@@ -1,7 +1,7 @@
 """Loads: units of work on one record while outside writes to it come at a regular rate, as measured on real processes.
 
-A recording holds a phase for each rate: when every unit of work was sent and whether a guard failed it, when every outside write was
-sent and answered. Outside writes are served one after the other, so the time that each took the store's one writer is known:
+A recording holds a phase for each rate: when every unit of work was sent and whether a guard failed it, and when every outside
+write was sent and answered. Outside writes are served one after the other, so the time that each took the store's one writer is known:
 from when it was sent, or the one before it was answered, until it was answered. The mean of every other one goes into the
 section's workload; how many units fail, and how long the other writes take, is then predicted. What the mean is not known to,
 each replicate has drawn anew, by resampling those that were fitted.
@@ -60,6 +60,11 @@ class Phase:
         before = np.concatenate([[0.0], np.maximum.accumulate(self.answered)[:-1]])
         return np.asarray(np.maximum(self.answered - np.maximum(self.sent, before), 0.0))
 
+    @property
+    def waited(self) -> float:
+        """Seconds to an answer, the median of every other outside write, which nothing is fitted to; NaN without any."""
+        return float(np.median((self.answered - self.sent)[1::2])) if self.sent.size > 1 else np.nan
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -112,7 +117,7 @@ def _phase(source: str, section: LoadsModel, phase: Mapping[str, Any]) -> Phase:
 
 
 def load_like(phase: Phase, section: LoadsModel, served: Floats) -> Workload:
-    """The section's workload at the rate of a phase, its units of work sent when they were, each write served as in `served`."""
+    """The section's workload at the rate of a phase; units of work are sent when they were, each write is `served` in the mean."""
     workload = load_workload(section.workload)
     unit, outside = section.unit.flow, section.outside.flow
     times = Recorded(kind="recorded", times=phase.units.tolist())
@@ -169,8 +174,9 @@ def predictions(paths: list[Path], case: Case, replicates: int = 39, seed: int =
 
 
 def predictions_frame(found: list[Prediction]) -> pd.DataFrame:
-    """A row a phase: observed, predicted, and the 95 % prediction interval of the share of units that fail and of the median
-    seconds to an outside write's answer, which is observed on the half held out."""
+    """A row a phase: the share of units that fail, and the median seconds to an outside write's answer (observed on the half
+    held out); each observed, predicted, and with its 95 % prediction interval.
+    """
     return pd.DataFrame(
         {
             "source": one.phase.source,
@@ -179,9 +185,7 @@ def predictions_frame(found: list[Prediction]) -> pd.DataFrame:
             "units": one.phase.units.size,
             "failed_observed": float(one.phase.failed.mean()),
             **_columns("failed", one.failed),
-            "waited_observed_s": float(np.median((one.phase.answered - one.phase.sent)[1::2]))
-            if one.phase.sent.size
-            else np.nan,
+            "waited_observed_s": one.phase.waited,
             **_columns("waited_s", one.waited),
         }
         for one in found
