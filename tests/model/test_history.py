@@ -156,5 +156,6 @@ def test_a_history_of_another_case_or_with_impossible_snapshots_is_refused(refus
     assert "the history's write sites are somewhere; case openclaw-70575 has handler" in message
     other = dataclasses.replace(history, snapshot=np.array([1, 1, 1]))
     assert "row 0: its snapshot, row 1, is no earlier commit" in refused(replay_strategy, CASE, rules, other)
-    other = tried(history, range(3), [1] * 3, [0, 2, 0], base=[-1, -1, 1], seen=[0, 1, 2])
+    plain = dataclasses.replace(history, snapshot=np.array([-1, -1, -1]))
+    other = tried(plain, range(3), [1] * 3, [0, 2, 0], base=[-1, -1, 1], seen=[0, 1, 2])
     assert "row 2: its base, row 1, is no earlier commit" in refused(replay_strategy, CASE, rules, other)
