@@ -1,8 +1,8 @@
 """Loads: units of work on one record while outside writes to it come at a regular rate, as measured on real processes.
 
 A recording holds a phase for each rate: when every unit of work was sent and whether a guard failed it, and when every outside
-write was sent and answered. Outside writes are served one after the other, so the time that each took the store's one writer is known:
-from when it was sent, or the one before it was answered, until it was answered. The mean of every other one goes into the
+write was sent and answered. Outside writes are served one after the other, so the time that each took the store's one writer is
+known: from when it was sent, or the one before it was answered, until it was answered. The mean of every other one goes into the
 section's workload; how many units fail, and how long the other writes take, is then predicted. What the mean is not known to,
 each replicate has drawn anew, by resampling those that were fitted.
 """
@@ -117,7 +117,7 @@ def _phase(source: str, section: LoadsModel, phase: Mapping[str, Any]) -> Phase:
 
 
 def load_like(phase: Phase, section: LoadsModel, served: Floats) -> Workload:
-    """The section's workload at the rate of a phase; units of work are sent when they were, each write is `served` in the mean."""
+    """The section's workload at the rate of a phase: units sent when they were, and writes that are `served` in the mean."""
     workload = load_workload(section.workload)
     unit, outside = section.unit.flow, section.outside.flow
     times = Recorded(kind="recorded", times=phase.units.tolist())
