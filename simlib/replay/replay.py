@@ -14,7 +14,7 @@ import numpy as np
 from simlib.case.case import Case, Strategy
 from simlib.case.evaluator import merged, written
 from simlib.case.pairs import ALWAYS, EVERYTHING, Pairs
-from simlib.case.rules import ABSENT, UNDEFINED, Program
+from simlib.case.rules import ABSENT, UNDEFINED, UPDATED, Program
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.compilation import inlined, lean
 from simlib.model.history import History
@@ -265,8 +265,9 @@ def _write(pairs: Pairs, pair: int, runs: bool, at: _Commit, timeline: _Timeline
     books.writes[at.row] += sets
     _end_standing(books, at.owner, field, timeline.end[at.row])
     if value != right:
-        # A value that the reference would have replaced too has not been lost: it has no victim.
-        victim = at.row if sets else books.author[at.owner, field] if right == before else NOBODY
+        # A value that the reference would have replaced too has not been lost: it has no victim. An update replaces nothing.
+        kept = right == before or right >= UPDATED
+        victim = at.row if sets else books.author[at.owner, field] if kept else NOBODY
         books.author[at.owner, field] = NOBODY
         if victim != NOBODY:
             books.lost[victim] += 1

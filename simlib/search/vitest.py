@@ -15,6 +15,7 @@ from simlib.common.errors import InputError
 from simlib.common.text import visible
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+_OVERLAY = re.compile(r"overlay\s*\(\s*(stale|fresh)\s*,\s*request\s*\)")
 _TEMPLATE = """\
 {comment}
 import {{ describe, expect, it }} from "vitest";
@@ -118,15 +119,21 @@ def _member(name: str) -> str:
 
 
 def _assignment(field: str, rule: Rule) -> list[str]:
-    """One rule as a statement; the notation is TypeScript already, but for `*` and the conditions."""
-    value = rule.value.replace(".*", _member(field))
+    """One rule as a statement; the notation is TypeScript already, but for `*`, `overlay` and the conditions."""
+
+    def typescript(text: str) -> str:
+        return _OVERLAY.sub(r"({ ...\1, ...request })", text.replace(".*", _member(field)))
+
+    value = typescript(rule.value)
     conditions = []
     if rule.when == "requested":
         conditions.append(f"{json.dumps(field)} in request")
     elif rule.when == "defined":
         conditions.append(f"({value}) != null")
-    if rule.unless:
-        conditions.append(f"{rule.unless.replace('.*', _member(field))} == null")
+    for texts, one_holds, exists in ((rule.unless, "== null", "=== 0"), (rule.only_if, "!= null", "> 0")):
+        for text in texts:
+            is_entry = text.strip() in ("stale", "fresh")
+            conditions.append(f"Object.keys({text}).length {exists}" if is_entry else f"{typescript(text)} {one_holds}")
     test = f"if ({' && '.join(conditions)}) " if conditions else ""
     # A request clears with null, an entry has no null.
     value = value if value.endswith("undefined") else f"{value} ?? undefined"

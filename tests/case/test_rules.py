@@ -9,7 +9,8 @@ from schedules import CASE, patch_of
 from simlib.case.case import Case, compile_case
 from simlib.case.case_file import CaseModel
 from simlib.case.evaluator import merge
-from simlib.case.rules import ABSENT, UNDEFINED, Names, Rule, spread_keys
+from simlib.case.notation import Names
+from simlib.case.rules import ABSENT, UNDEFINED, Rule, spread_keys
 from simlib.common.files import validated
 
 FIELDS = ("lastChannel", "lastTo", "lastAccountId", "lastThreadId", "channel", "label")
@@ -132,7 +133,7 @@ def test_a_star_counts_among_comma_keys_too():
 
 
 def test_a_rule_prints_as_it_was_written():
-    assert str(Rule("request.a", "defined", "stale.a")) == "request.a, when defined, unless stale.a"
+    assert str(Rule("request.a", "defined", ("stale.a",))) == "request.a, when defined, unless stale.a"
     assert str(Rule("stale.a ?? request.a")) == "stale.a ?? request.a"
 
 
