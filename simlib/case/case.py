@@ -238,7 +238,9 @@ class _Rules(NamedTuple):
 def _spread(table: SiteRules, fields: tuple[str, ...], place: str) -> dict[str, Rule]:
     assert not isinstance(table, str)
     try:
-        return spread_keys({key: Rule(rule.value, rule.when, rule.unless, rule.only_if) for key, rule in table.items()}, fields)
+        return spread_keys(
+            {key: Rule(rule.value, rule.when, tuple(rule.unless), tuple(rule.only_if)) for key, rule in table.items()}, fields
+        )
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
 

@@ -36,11 +36,11 @@ class EntryFieldModel(FieldModel):
 
 
 def _one_or_more(data: Any) -> Any:
-    return () if data is None else [data] if isinstance(data, str) else data
+    return [] if data is None else [data] if isinstance(data, str) else data
 
 
 Conditions = Annotated[
-    tuple[RuleText, ...],
+    list[RuleText],
     Field(max_length=int(bounds.CONDITIONS.high)),
     BeforeValidator(_one_or_more, json_schema_input_type=RuleText | list[RuleText] | None),
 ]
@@ -52,8 +52,8 @@ class RuleModel(Strict):
 
     value: RuleText
     when: Literal["always", "defined", "requested"] = "always"
-    unless: Conditions = Field((), description="a source or several: nothing is written if one of them is defined")
-    only_if: Conditions = Field((), description="a source or several: nothing is written unless all of them are defined")
+    unless: Conditions = Field([], description="a source or several: nothing is written if one of them is defined")
+    only_if: Conditions = Field([], description="a source or several: nothing is written unless all of them are defined")
 
 
 def _short_rule(data: Any) -> Any:

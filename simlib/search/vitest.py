@@ -15,7 +15,12 @@ from simlib.common.errors import InputError
 from simlib.common.text import visible
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+_UPDATED = """
+// Stands for what the program makes of an old value and a request.
+const updated = (old?: string | null, asked?: string | null) => (asked === undefined ? old : `${old} + ${asked}`);
+"""
 _OVERLAY = re.compile(r"overlay\s*\(\s*(stale|fresh)\s*,\s*request\s*\)")
+_UPDATE = re.compile(r"\bupdate\s*\(")
 _TEMPLATE = """\
 {comment}
 import {{ describe, expect, it }} from "vitest";
@@ -36,7 +41,7 @@ const expectedEntry: Entry = {expected};
 async function {update}(store: Store, mutate: (store: Store) => void): Promise<void> {{
   mutate(store);
 }}
-{effective}
+{effective}{updated}
 function patchOf(stale: Entry, fresh: Entry, request: Entry): Entry {{
   const patch: Entry = {{}};
 {rules}
@@ -100,6 +105,7 @@ def regression_case(case: Case, told: Mapping[str, Any], comment: str) -> str:
         request=_literal(told["request"]),
         expected=_literal(told["expected"]),
         effective=_effective(case) if uses_effective else "",
+        updated=_UPDATED if any("updated(" in line for line in rules) else "",
         rules="\n".join(f"  {line}" for line in rules),
     )
 
@@ -119,10 +125,11 @@ def _member(name: str) -> str:
 
 
 def _assignment(field: str, rule: Rule) -> list[str]:
-    """One rule as a statement; the notation is TypeScript already, but for `*`, `overlay` and the conditions."""
+    """One rule as a statement; the notation is TypeScript already, but for `*`, `overlay`, `update` and the conditions."""
 
     def typescript(text: str) -> str:
-        return _OVERLAY.sub(r"({ ...\1, ...request })", text.replace(".*", _member(field)))
+        named = text.replace(".*", _member(field))
+        return _UPDATE.sub("updated(", _OVERLAY.sub(r"({ ...\1, ...request })", named))
 
     value = typescript(rule.value)
     conditions = []
