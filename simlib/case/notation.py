@@ -1,7 +1,6 @@
 """The rule notation: what a rule's text means, as packed sources.
 
-`Names` reads a source by itself, `flatten_rules` the rules of one strategy. `data/cases/openclaw-70575.yaml` and
-`docs/case-notation.md` explain the notation.
+`Names` reads a source by itself, `flatten_rules` the rules of one strategy. `docs/case-notation.md` explains the notation.
 """
 
 import re
