@@ -43,7 +43,11 @@ class Pause(NamedTuple):
         >>> [Pause(first=0.2, factor=2.0, cap=0.6).seconds(attempt, 0.5) for attempt in (2, 3, 4)]
         [0.2, 0.4, 0.6]
         """
-        return min(self.cap, self.first * self.factor ** (attempt - 2)) * (1.0 + self.jitter * (2.0 * uniform - 1.0))
+        try:
+            pause = min(self.cap, self.first * self.factor ** (attempt - 2))
+        except OverflowError:  # of the factor's power
+            pause = self.cap if self.first else 0.0
+        return pause * (1.0 + self.jitter * (2.0 * uniform - 1.0))
 
 
 AT_ONCE = Pause()

@@ -45,6 +45,18 @@ def visible(newest: int, seen: int, previous: Any) -> int:
     return commit
 
 
+def visible_in_copy(session: int, seen: int, owner: Any, onto: Any) -> int:
+    """The same where each commit writes the whole store as its transaction found it, and so undoes what was committed since.
+
+    `owner` is the session that each row committed to, NO_COMMIT if it is no commit; `onto` the row up to which the store was as
+    the transaction found it: for a row that is no commit, the one before.
+    """
+    commit = seen - 1
+    while commit != NO_COMMIT and owner[commit] != session:
+        commit = onto[commit]
+    return commit
+
+
 def committed_by(newest: int, time: float, end: Any, previous: Any) -> int:
     """What a read shows where one process is alone, and its cache therefore up to date: the newest commit by that time."""
     commit = newest

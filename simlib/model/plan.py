@@ -7,9 +7,9 @@ import numpy as np
 
 from simlib.case.case import Case
 from simlib.case.discipline import Discipline
-from simlib.case.snapshots import kinds
+from simlib.case.snapshots import kinds, sources, steps_back
 from simlib.common.arrays import Floats, Ints
-from simlib.model.history import History, Rows, Values
+from simlib.model.history import Attempts, History, Rows, Values
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
@@ -23,6 +23,10 @@ ROW = np.dtype(
         ("snapshot", np.int64),
     ]
 )
+
+Tried = tuple[int, int, int, int, float]
+"""More of an ended attempt: its number, outcome, base, seen, began; see `Attempts`."""
+TRIED = np.dtype([*((name, np.int64) for name in ("number", "outcome", "base", "seen")), ("began", np.float64)])
 
 
 class Plan(NamedTuple):
@@ -61,7 +65,7 @@ def make_plan(case: Case, traffic: Traffic, discipline: Discipline) -> Plan:
         gateway=traffic.gateway,
         site=traffic.site,
         reads=_kinds(discipline.snapshots)[traffic.site],
-        inherits=traffic.inherits,
+        inherits=_inherits(case, traffic, discipline),
         after=traffic.after,
         prepare=traffic.prepare + before,
         hold=traffic.hold + inside,
@@ -89,7 +93,15 @@ def make_rows(traffic: Traffic, rows: list[Row]) -> tuple[Rows, Ints]:
     return columns, step
 
 
-def make_history(workload: Workload, case: Case, traffic: Traffic, rows: Rows, step: Ints) -> History:
+def make_attempts(step: Ints, tried: list[Tried]) -> Attempts:
+    """What else such a run left behind of each row, as columns."""
+    table = np.array(tried, dtype=TRIED)
+    return Attempts(step, *(np.ascontiguousarray(table[name]) for name in TRIED.names or ()))
+
+
+def make_history(
+    workload: Workload, case: Case, traffic: Traffic, rows: Rows, step: Ints, attempts: Attempts | None = None
+) -> History:  # fmt: skip
     """The history of these rows, given the step of each."""
     return History(
         fields=case.fields,
@@ -100,8 +112,16 @@ def make_history(workload: Workload, case: Case, traffic: Traffic, rows: Rows, s
         values=Values({domain: tuple(value) if isinstance(value, list) else 0 for domain, value in workload.values.items()}),
         session_names=_session_names(workload.sessions.count),
         request=np.take(traffic.request, step, axis=0, mode="clip"),  # faster than an index, as nothing is checked
+        attempts=attempts,
         **rows._asdict(),
     )
+
+
+def _inherits(case: Case, traffic: Traffic, discipline: Discipline) -> Ints:
+    """How many steps back each snapshot comes from; `traffic` says it of the case's own snapshots."""
+    if discipline.snapshots == case.snapshots:
+        return traffic.inherits
+    return steps_back(traffic.site, traffic.first, sources(discipline.snapshots, case.sites))
 
 
 @lru_cache(maxsize=8)

@@ -1,162 +1,270 @@
-"""The SimPy model: gateways that share one store file, and the flows that write to it.
+"""The SimPy model: processes that share one store, and the flows that write to it under any discipline.
 
-A *gateway* is a process with a FIFO queue and a cache. Its transactions read an entry (through the cache), prepare, queue,
-take the lock file, hold it while the file is rewritten, and commit. Time is in seconds. Values play no part here: which
-commit a snapshot shows, and who commits when, is all that the patch strategies need to be judged afterwards (`replay`).
+A transaction reads an entry, prepares a patch, queues, takes a lock, holds it while the store is rewritten, and commits; a
+guard may reject it, and it may be tried again. Which locks it takes, how it reads and what is compared, `Discipline` says;
+`Terms` are its tables. Time is in seconds. Values play no part, unless a guard looks at them: which commit a snapshot shows,
+and who commits when, is all that the patch strategies need to be judged afterwards (`replay`).
 
-Not modelled: the event loop of a gateway (its own computing delays nothing else), the queue that holds back a second run
-of one session, and a crash while the lock is held.
+A rejected write lets go of its lock at once; only one that commits holds it for `Store.release` longer.
+
+Not modelled: the event loop of a gateway (its own computing delays nothing else), the queue that holds back a second run of one
+session, and a crash while a lock is held. Flows that wait for each other's locks within a process wait for ever, and leave no
+row.
 """
 
-from collections import deque
-from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import simpy
 
 from simlib.case.case import Case
 from simlib.case.discipline import Discipline
-from simlib.case.snapshots import IN_LOCK, NO_COMMIT, NONE, OWN, cache_holds, mtime_at, visible
-from simlib.model.history import History
-from simlib.model.plan import Plan, Row, make_history, make_plan, make_rows
+from simlib.case.guards import lets_through
+from simlib.case.snapshots import IN_LOCK, INHERITED, LAGGED, MEMORY, NO_COMMIT, NONE, OWN
+from simlib.model.history import COMMITTED, CONFLICT, FAILED, TIMED_OUT, History
+from simlib.model.plan import Plan, make_attempts, make_history, make_plan, make_rows
+from simlib.model.simpy_store import THE_STORE, Entries, Gateway, Process, Shown, StoreFile
+from simlib.model.terms import (
+    ENTRY,
+    FIELDS_STORED,
+    FLOW,
+    MERGE,
+    NO_LOCK,
+    NO_SPAN,
+    SCOPES,
+    STORE,
+    STORE_STORED,
+    TRANSACTION,
+    AttemptTimes,
+    Terms,
+    Timetable,
+    make_terms,
+)
 from simlib.workload.traffic import Traffic
-from simlib.workload.workload import Store, Workload
-
-Process = Generator[simpy.Event, Any, Any]
+from simlib.workload.workload import Workload
 
 
-@dataclass
-class StoreFile:
-    """The file that all gateways write. A row is one ended transaction; a commit is known by its row.
-
-    Invariant: `previous` links the commits of one session from the newest (`newest[session]`) to the oldest.
-    """
-
-    settings: Store
-    newest: list[int]
-    previous: list[int] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    mtime: float = 0.0
-    locked: bool = False
-
-    def commit(self, session: int, now: float) -> None:
-        """Make the next row this session's newest commit."""
-        self.previous.append(self.newest[session])
-        self.newest[session] = len(self.rows)
-        self.mtime = mtime_at(now, self.settings.mtime_tick)
-
-
-@dataclass
-class Gateway:
-    """One process: a FIFO queue for its writers, and a cached copy of the file that holds the first `seen` rows."""
+@dataclass(slots=True)
+class Run:
+    """What all flows of a replicate share."""
 
     env: simpy.Environment
     file: StoreFile
-    queue: deque[simpy.Event] = field(default_factory=deque)
-    busy: bool = False
-    seen: int = 0
-    loaded: float = -np.inf
-    mtime: float = -np.inf
+    plan: Plan
+    terms: Terms
+    timetable: Timetable
+    entries: Entries
+    plain: bool
+    wider: tuple[int, ...]
+    """Spans wider than a merge for which anybody takes a lock, the widest first."""
+    times: list[AttemptTimes] = field(default_factory=list)
 
-    def read(self, session: int) -> int:
-        """The commit of this session that a cached read shows."""
-        file, now = self.file, self.env.now
-        if not cache_holds(self.loaded, self.mtime, now, file.mtime, file.settings.cache_ttl):
-            self.refresh()
-        return visible(file.newest[session], self.seen, file.previous)
+    def times_of(self, attempt: int) -> AttemptTimes:
+        """How long the parts of that attempt take, from 1."""
+        if attempt > len(self.times):
+            self.times.append(self.timetable[attempt].plain())
+        return self.times[attempt - 1]
 
-    def refresh(self) -> None:
-        """Take the file as it is now into the cache."""
-        self.seen, self.loaded, self.mtime = len(self.file.rows), self.env.now, self.file.mtime
-
-    def take_lock(self) -> bool:
-        """Take the lock if nobody is in the way; returns whether that worked."""
-        if self.busy or self.file.locked:
-            return False
-        self.busy = self.file.locked = True
-        return True
-
-    def wait_for_lock(self) -> Process:
-        """Queue, then take the lock file, polling while another process has it; returns whether that worked in time."""
-        if self.busy:
-            turn = self.env.event()
-            self.queue.append(turn)
-            yield turn
-        self.busy = True
-        file, settings, began, attempt = self.file, self.file.settings, self.env.now, 0
-        while file.locked:
-            if self.env.now - began >= settings.lock_timeout:
-                return False
-            attempt += 1
-            yield self.env.timeout(min(settings.lock_poll_max, settings.lock_poll * attempt))
-        file.locked = True
-        return True
-
-    def leave(self) -> None:
-        """Let the next writer in the queue have its turn."""
-        if self.queue:
-            self.queue.popleft().succeed()
-        else:
-            self.busy = False
+    def judge(self, step: int, session: int, shown: Shown, attempt: int) -> int:
+        """What becomes of a transaction that its site's guard looks at now: COMMITTED, if it may go on."""
+        file, terms, entries, site = self.file, self.terms, self.entries, self.plan.site[step]
+        (snapshot, seen), newest, ever = shown, file.newest[session], session in file.written
+        committed = file.last >= seen if terms.of_store[site] else newest != snapshot
+        rows = entries.table, entries.row_of(snapshot, session), entries.row_of(newest, session), entries.requests, step
+        if lets_through(terms.guards, terms.program, site, committed, ever, *rows):
+            return COMMITTED
+        return CONFLICT if attempt < terms.attempts[site] else terms.used_up[site]
 
 
-def flow(env: simpy.Environment, gateway: Gateway, plan: Plan, number: int) -> Process:
-    """One flow: its transactions, each read - prepare - queue - lock - hold - commit, one after the other."""
-    file, session = gateway.file, plan.session[number]
-    snapshots: list[int] = []
-    for step in range(plan.first[number], plan.first[number + 1]):
-        if snapshots:
-            yield env.timeout(plan.after[step])
+@dataclass(slots=True)
+class Flow:
+    """One flow: its transactions, one after the other. `held` says of each scope for what span it holds the lock."""
+
+    run: Run
+    gateway: Gateway
+    number: int
+    session: int
+    held: list[int] = field(default_factory=lambda: [NO_SPAN, NO_SPAN])
+    shown: dict[int, Shown] = field(default_factory=dict)
+
+    def live(self) -> Process:
+        """All transactions, up to one that fails loudly: each as many attempts as it takes."""
+        run, env = self.run, self.run.env
+        first = run.plan.first[self.number]
+        for step in range(first, run.plan.first[self.number + 1]):
+            if step > first:
+                yield env.timeout(run.plan.after[step])
+            began, attempt, outcome = env.now, 0, CONFLICT
+            while outcome == CONFLICT:
+                attempt += 1
+                times = run.times_of(attempt)
+                outcome = yield from self.attempt(step, (attempt, began), times)
+                if outcome == CONFLICT and times.pause[step]:
+                    yield env.timeout(times.pause[step])
+            self.let_go(TRANSACTION)
+            if outcome in (TIMED_OUT, FAILED):
+                break
+        self.let_go(FLOW)
+
+    def attempt(self, step: int, tried: tuple[int, float], times: AttemptTimes) -> Process:
+        """Read - prepare - queue - lock - compare - hold - commit; returns the outcome.
+
+        `tried` is which attempt it is, and when the first one began.
+        """
+        run, env, file, terms = self.run, self.run.env, self.run.file, self.run.terms
+        site, kind, guarded = run.plan.site[step], run.plan.reads[step], terms.attempts[run.plan.site[step]]
+        if tried[0] == 1:
+            for span in run.wider:
+                if not (self.takes(span, step) or (yield from self.wait_for(span, step))):
+                    return self.reject(step, TIMED_OUT, (tried[1], tried[1], env.now), NO_COMMIT, tried)
         read = env.now
-        inherits = plan.inherits[step]
-        snapshot = snapshots[-inherits] if inherits else gateway.read(session) if plan.reads[step] == OWN else NO_COMMIT
-        if plan.prepare[step]:
-            yield env.timeout(plan.prepare[step])
+        shown = self.look_before(step, kind, tried[0], times)
+        if times.prepare[step]:
+            yield env.timeout(times.prepare[step])
         queued = env.now
-        if not (gateway.take_lock() or (yield from gateway.wait_for_lock())):
-            file.previous.append(NO_COMMIT)
-            file.rows.append((step, read, queued, env.now, env.now, False, snapshot))
-            gateway.leave()
-            return  # the write failed loudly, and with it the rest of the flow
+        if not (self.takes(MERGE, step) or (yield from self.wait_for(MERGE, step))):
+            return self.reject(step, TIMED_OUT, (read, queued, env.now), shown[0], tried)
         lock = env.now
-        if plan.reads[step] == IN_LOCK:
-            snapshot = gateway.read(session)
-        elif plan.reads[step] == NONE:
-            snapshot = file.newest[session]
-        yield env.timeout(plan.hold[step])
-        end = env.now
-        file.commit(session, end)
-        file.rows.append((step, read, queued, lock, end, True, snapshot))
-        gateway.refresh()
-        if file.settings.release:
+        if kind in (IN_LOCK, NONE):
+            shown = self.look(kind, 0.0)
+        self.shown[step] = shown
+        base, seen, locked = file.newest[self.session], len(file.rows), self.held[STORE] or self.held[ENTRY]
+        if guarded and times.check[step]:
+            yield env.timeout(times.check[step])
+        if not locked:  # nobody is kept from writing, so that it is compared in the moment of the write, or right before
+            yield env.timeout(times.hold[step])
+        if guarded:
+            outcome = run.judge(step, self.session, shown, tried[0])
+            if outcome != COMMITTED:
+                if outcome != CONFLICT or not terms.keeps[site]:
+                    self.let_go(MERGE)
+                return self.reject(step, outcome, (read, queued, lock), shown[0], tried)
+            if times.gap[step]:
+                yield env.timeout(times.gap[step])
+        if locked:
+            yield env.timeout(times.hold[step])
+        if terms.stored == FIELDS_STORED:
+            base, seen = file.newest[self.session], len(file.rows)
+        self.commit(step, (read, queued, lock), shown[0], base, seen, tried)
+        if locked and file.settings.release:
             yield env.timeout(file.settings.release)
-        file.locked = False
-        gateway.leave()
-        snapshots.append(snapshot)
+        self.let_go(MERGE)
+        return COMMITTED
+
+    def commit(
+        self, step: int, times: tuple[float, float, float], snapshot: int, base: int, seen: int, tried: tuple[int, float]
+    ) -> None:  # fmt: skip
+        """The entry is in the store, and in this process."""
+        run, file, gateway, session = self.run, self.run.file, self.gateway, self.session
+        row, end, (attempt, began) = len(file.rows), run.env.now, tried
+        if run.terms.evaluates:
+            run.entries.commit(row, run.plan.site[step], session, snapshot, base, step)
+        file.commit(session, end, seen)
+        file.rows.append((step, *times, end, True, snapshot))
+        if not run.plain:
+            file.tried.append((attempt, COMMITTED, base, seen, began))
+            gateway.memory[session] = row, row + 1
+        gateway.refresh()
+
+    def reject(
+        self, step: int, outcome: int, times: tuple[float, float, float], snapshot: int, tried: tuple[int, float]
+    ) -> int:  # fmt: skip
+        """Write down an attempt that commits nothing; returns its outcome."""
+        file, end, (attempt, began) = self.run.file, self.run.env.now, tried
+        compared = NO_COMMIT if outcome == TIMED_OUT else file.newest[self.session]
+        file.tried.append((attempt, outcome, compared, len(file.rows), began))
+        file.reject()
+        file.rows.append((step, *times, end, False, snapshot))
+        return outcome
+
+    def look_before(self, step: int, kind: int, attempt: int, times: AttemptTimes) -> Shown:
+        """The snapshot that is read before the lock; nothing if it is read in the lock."""
+        if kind == INHERITED and attempt == 1:
+            back = self.run.plan.inherits[step]
+            return self.shown[step - back] if back else (NO_COMMIT, 0)
+        if kind in (IN_LOCK, NONE):
+            return NO_COMMIT, 0
+        return self.look(kind, times.lag[step])
+
+    def look(self, kind: int, lag: float) -> Shown:
+        """Read the entry, in the way of this kind."""
+        gateway, file, session = self.gateway, self.run.file, self.session
+        if kind == NONE:
+            return file.newest[session], len(file.rows)
+        if kind == MEMORY and session in gateway.memory:
+            return gateway.memory[session]
+        if kind in (OWN, IN_LOCK):
+            seen = gateway.cached()
+        else:
+            seen = file.ended_by(self.run.env.now - lag) if kind == LAGGED else len(file.rows)
+        shown = file.shows(session, seen), seen
+        if not self.run.plain:
+            gateway.memory[session] = shown
+        return shown
+
+    def takes(self, span: int, step: int) -> bool:
+        """Take the lock of that span if there is one to take, and it is free; returns whether the transaction can go on."""
+        scope = self.run.terms.scope[span][step]
+        if scope == NO_LOCK or self.held[scope]:
+            return True
+        if self.gateway.take(THE_STORE if scope == STORE else self.session):
+            self.held[scope] = span
+            return True
+        return False
+
+    def wait_for(self, span: int, step: int) -> Process:
+        """Wait for that lock; returns whether the transaction may go on."""
+        terms, site = self.run.terms, self.run.plan.site[step]
+        scope = terms.scope[span][step]
+        if (yield from self.gateway.wait_for(THE_STORE if scope == STORE else self.session, terms.timeout[span][site])):
+            self.held[scope] = span
+            return True
+        return terms.goes_on[span][site]
+
+    def let_go(self, span: int) -> None:
+        """Let go of the locks that are held for this span, or a shorter one."""
+        held = self.held
+        for scope in SCOPES:
+            if NO_SPAN < held[scope] <= span:
+                held[scope] = NO_SPAN
+                self.gateway.let_go(THE_STORE if scope == STORE else self.session)
 
 
-def arrive(env: simpy.Environment, gateways: list[Gateway], plan: Plan) -> Process:
+def arrive(run: Run, gateways: list[Gateway]) -> Process:
     """Start every flow at its time of arrival."""
+    env, plan = run.env, run.plan
     for number, time in enumerate(plan.arrive):
         yield env.timeout(max(0.0, time - env.now))  # `now` may be past a tied arrival by a rounding error
-        env.process(flow(env, gateways[plan.gateway[number]], plan, number))
+        env.process(Flow(run, gateways[plan.gateway[number]], number, plan.session[number]).live())
 
 
 def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Discipline | None = None) -> History:
     """Run the flows of one replicate to their end.
 
     Args:
-        workload: the store's settings and the names of the values.
+        workload: the store's settings, the times of later attempts, and the names of the values.
         case: the write sites.
         traffic: the draws.
         discipline: when it reads and commits (`Strategy.discipline`); the usual one if None.
+
+    Returns:
+        The history: a row for each attempt, in the order in which they ended; `attempts` is None if the discipline is plain.
     """
-    plan = make_plan(case, traffic, discipline or case.plain()).plain()
-    env = simpy.Environment()
-    file = StoreFile(workload.store, newest=[NO_COMMIT] * workload.sessions.count)
+    discipline = discipline or case.plain()
+    plan = make_plan(case, traffic, discipline)
+    terms, env = make_terms(workload, case, traffic, discipline), simpy.Environment()
+    file = StoreFile(workload.store, terms.stored == STORE_STORED, newest=[NO_COMMIT] * workload.sessions.count)
+    run = Run(
+        env=env,
+        file=file,
+        plan=plan.plain(),
+        terms=terms.plain(),
+        timetable=Timetable(workload, case, traffic, discipline, plan),
+        entries=Entries(terms, traffic.request, traffic.initial, workload.sessions.count),
+        plain=case.is_plain(discipline),
+        wider=tuple(span for span in (FLOW, TRANSACTION) if (terms.scope[span] != NO_LOCK).any()),
+    )
     gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]
-    env.process(arrive(env, gateways, plan))
+    env.process(arrive(run, gateways))
     env.run()
-    return make_history(workload, case, traffic, *make_rows(traffic, file.rows))
+    rows, step = make_rows(traffic, file.rows)
+    return make_history(workload, case, traffic, rows, step, None if run.plain else make_attempts(step, file.tried))

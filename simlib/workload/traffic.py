@@ -36,6 +36,7 @@ class Traffic:
         after, prepare, compute, hold: (transactions,) see `Times`.
         request: (transactions, request keys) value codes, UNDEFINED to clear, ABSENT where not named.
         initial: (sessions, fields) value codes of the entries before the first transaction.
+        streams: where `attempts` draws more; None: these were not drawn, and later attempts take as long as the first.
     """
 
     kinds: tuple[str, ...]
@@ -52,6 +53,7 @@ class Traffic:
     hold: Floats
     request: Codes
     initial: Codes
+    streams: "Streams | None" = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
         hold=np.empty(transactions),
         request=np.full((transactions, len(case.request)), ABSENT, dtype=np.int32),
         initial=_initial(workload, case, streams),
+        streams=streams,
     )
     for number, name in enumerate(flows):
         _fill(traffic, np.flatnonzero(kind == number), name, workload, case, streams)

@@ -170,12 +170,18 @@ class Times(Strict):
         compute: computing the patch; after `prepare` and before the queue, or within the lock and added to `hold` if the
             strategy names the site in `in_lock`.
         hold: from the grant of the lock until the commit. The lock is free `Store.release` later.
+        check: what it costs to find out whether a guard lets the write through; in the lock, before the comparison.
+        gap: between the comparison and the write, where a guard is not `atomic`.
+        lag: how far behind a replica is from which a `lagged` snapshot is read.
     """
 
     after: Distribution = Constant(value=0.0)
     prepare: Distribution = Constant(value=0.0)
     compute: Distribution = Constant(value=0.0)
     hold: Distribution
+    check: Distribution = Constant(value=0.0)
+    gap: Distribution = Constant(value=0.0)
+    lag: Distribution = Constant(value=0.0)
 
 
 DESCRIPTIVE = {"workload", "about", "case", "replicates", "times_from"}
