@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from simlib.case.case import Case
 from simlib.case.evaluator import named_keys
-from simlib.case.rules import UNDEFINED
+from simlib.case.rules import UNDEFINED, UPDATED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.errors import InputError
 from simlib.common.files import replacing, validated
@@ -36,9 +36,11 @@ class Values:
     names: Mapping[str, tuple[str, ...] | int]
 
     def name(self, domain: str, code: int) -> str:
-        """What a person calls the value; `undefined` for UNDEFINED."""
+        """What a person calls the value; `undefined` for UNDEFINED, a name of its own for what updates left."""
         if code <= UNDEFINED:
             return "undefined"
+        if code >= UPDATED:
+            return f"{domain}-updated-{code - UPDATED:08x}"
         names = self.names.get(domain, 0)
         return f"{domain}-{code}" if isinstance(names, int) else names[code - 1]
 

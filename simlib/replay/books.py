@@ -9,7 +9,7 @@ import numpy as np
 
 from simlib.case.evaluator import merged, written
 from simlib.case.pairs import ALWAYS, EVERYTHING, Pairs
-from simlib.case.rules import ABSENT, UNDEFINED
+from simlib.case.rules import ABSENT, UNDEFINED, UPDATED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.compilation import inlined
 from simlib.model.history import History
@@ -196,8 +196,9 @@ def enter(
     books.writes[row] += sets
     _end_standing(books, owner, field, time)
     if found != NONE:
-        # A value that the reference would have replaced too has not been lost: it has no victim.
-        victim = row if sets else books.author[owner, field] if right == before else NOBODY
+        # A value that the reference would have replaced too has not been lost: it has no victim. An update replaces nothing.
+        kept = right == before or right >= UPDATED
+        victim = row if sets else books.author[owner, field] if kept else NOBODY
         books.author[owner, field] = NOBODY
         if victim != NOBODY:
             books.lost[victim] += 1

@@ -43,7 +43,7 @@ def rely(case: Case, discipline: Discipline, site: str) -> Reliance:
     if not (alone or discipline.stores == "fields" or (guard and _holds_base(guard, discipline))):
         return Reliance(broken=_why_broken(discipline))
     own_time = word == "direct" and any(site in lock.sites and lock.span != "merge" for lock in alone)
-    untouched = guard and guard.compared in WHOLE_ENTRY and (guard.scope == "entry" or word in ("direct", "none"))
+    untouched = guard and guard.compared in WHOLE_ENTRY
     if own_time or untouched or (word == "none" and alone):
         return Reliance(same=frozenset(case.fields))
     compared = frozenset(guard.fields) if guard else frozenset()

@@ -56,8 +56,7 @@ WRONG_BUT = {
         {"locks": [], "stores": "store", "guards": {"save": {"compare": "version"}}}, False,
     ),
     "no lock, the file stored if its version is as it was": (
-        {"locks": [], "stores": "store", "guards": {"save": {"compare": "version", "scope": "store"}},
-         "snapshots": {"save": "direct"}}, True,
+        {"locks": [], "stores": "store", "guards": {"save": {"compare": "version", "scope": "store"}}}, True,
     ),
     "only the fields in the request are written, whatever happened meanwhile": (
         {"locks": [], "stores": "fields", "sites": {"save": "reference", "patch": "reference"}}, True,

@@ -78,11 +78,11 @@ def same_fields(case, strategy, site):
     compares = guard.get("compare", []) if guard.get("used_up") != "write" else []
     if not alone:
         compares = compares if guard.get("atomic", True) and not locks else []
-        if stores != "fields" and not (compares == "version" and stores == "entry" and guard.get("scope") != "store"):
+        if stores != "fields" and not (compares == "version" and (stores == "entry" or guard.get("scope") == "store")):
             return None
     snapshot = strategy.get("snapshots", {}).get(site, case["sites"][site]["snapshot"])
     wide = snapshot == "direct" and any(not one.get("sites") and one.get("span", "merge") != "merge" for one in sound)
-    if (compares == "version" and guard.get("scope") != "store") or wide or (snapshot == "none" and alone):
+    if compares == "version" or wide or (snapshot == "none" and alone):
         return set(case["fields"])
     table = strategy["sites"][site] if isinstance(strategy["sites"][site], dict) else case["reference"].get(site, {})
     rules = {field: rule for field in case["fields"] if (rule := rule_of(table, field))}
