@@ -317,7 +317,7 @@ def _go_on(run: Run, flow: int) -> tuple[float, int]:
 
 @inner
 def _leave(run: Run, now: float, flow: int, lock: int) -> None:
-    """Let the next one in the process's queue for that lock have its turn."""
+    """Let the next one in the process's queue for that lock go on."""
     following = leave(run.locks, run.plan.gateway[flow], lock)
     if following != NOBODY:
         _schedule(run, now, following, TURN)

@@ -246,7 +246,7 @@ def join(locks: Locks, gateway: int, lock: int, flow: int) -> None:
 
 @inner
 def leave(locks: Locks, gateway: int, lock: int) -> int:
-    """Whose turn it is next in that queue; NOBODY's, if it is empty."""
+    """Who is next in that queue; NOBODY, if it is empty."""
     following = locks.head[gateway, lock]
     if following == NOBODY:
         locks.busy[gateway, lock] = False
