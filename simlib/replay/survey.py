@@ -51,7 +51,7 @@ class Survey(NamedTuple):
 def survey(case: Case, serial: Outcomes) -> Survey:
     """What all strategies' tallies share; arguments as of `tally`."""
     history = serial.history
-    rows = Rows(_compact(history.flow), history.kind, history.site, history.ok, history.end, case.in_unit)
+    rows = Rows(compact(history.flow), history.kind, history.site, history.ok, history.end, case.in_unit)
     kinds = [[kind in noticed.flows for kind in history.kinds] for noticed in case.noticed]
     fields = np.zeros((len(case.noticed), len(case.fields)), np.bool_)
     for number, noticed in enumerate(case.noticed):
@@ -69,7 +69,7 @@ _FEW = 1000
 """Flow numbers that are worth no thought."""
 
 
-def _compact(flow: Ints) -> Ints:
+def compact(flow: Ints) -> Ints:
     """The numbers of the flows, or others in their place if a history from outside has very large ones."""
     return flow if flow.max(initial=0) < max(_FEW, 4 * flow.size) else np.unique(flow, return_inverse=True)[1]
 

@@ -24,6 +24,9 @@ def moves(frame: pd.DataFrame, axis: str, strategy: str) -> str:
     rows: list[Any] = over(frame[frame["strategy"] == strategy], [axis]).to_dict("records")
     if not any(row["best_rate"] for row in rows):
         bound = percent(max(row["best_rate_high"] for row in rows))
+        if (loss := _any_loss(frame[frame["strategy"] == strategy])) > 0:
+            text = f"`{strategy}` clobbers no unit of work at any value of `{axis}` (at most {bound})"
+            return f"{text}, but it loses other writes: up to {percent(loss)} of all transactions clobber."
         return f"`{strategy}` shows no clobber at any value of `{axis}` (at most {bound})."
     if not is_number(frame[axis]):
         rows.sort(key=itemgetter("best_rate"))
@@ -36,6 +39,11 @@ def moves(frame: pd.DataFrame, axis: str, strategy: str) -> str:
         + (f", a factor of {quantity(float(f'{high / low:.2g}'))}" if low else "")
         + (", the others averaged." if first["cells"] > 1 else ".")
     )
+
+
+def _any_loss(frame: pd.DataFrame) -> float:
+    """The greatest share of transactions that clobber, in any cell; results of older versions do not tell."""
+    return float(frame["any_loss"].max()) if "any_loss" in frame else 0.0
 
 
 def _rate(row: Mapping[str, Any]) -> str:
