@@ -174,11 +174,14 @@ class Result:
         each, chosen = self.numbers(strategy), self.case.strategy(strategy)
         committed = each["ended"] - each["timeouts"] - each["conflicts"]
         taken = each["held"].sum() + self.workload.store.release * committed.sum()
-        everybodys = any(lock.scope == "store" for lock in chosen.discipline.locks)
         return Load(
             requested=requested_load(self.workload, self.case, chosen),
-            observed=float(taken) / (self.workload.duration * self.replicates) if everybodys else 0.0,
+            observed=float(taken) / (self.workload.duration * self.replicates) if self._has_one_lock(strategy) else 0.0,
         )
+
+    def _has_one_lock(self, strategy: str) -> bool:
+        """Whether there is a lock on the whole store, of which one can say how much it is used."""
+        return any(lock.scope == "store" for lock in self.case.strategy(strategy).discipline.locks)
 
     @property
     def overloaded(self) -> dict[str, Load]:
@@ -198,7 +201,8 @@ class Result:
     def price(self, strategy: str) -> dict[str, float]:
         """Lock wait and hold in seconds (mean, p50, p95, p99), utilisation of the lock, and how many writes timed out.
 
-        Waits for an overloaded lock are NaN: they only tell how long the run was.
+        Where there is no lock on the whole store, its utilisation is NaN, and the hold is what a write takes. Waits for an
+        overloaded lock are NaN: they only tell how long the run was.
         """
         each, waits, holds = self.numbers(strategy), self._sum(strategy, "waits"), self._sum(strategy, "holds")
         settled = not self.load(strategy).overloaded
@@ -209,7 +213,7 @@ class Result:
             | {"hold_mean": self.mean_hold(strategy).estimate}
             | {f"hold_p{percent}": quantile(holds, percent / 100) for percent in (50, 95, 99)}
             | {
-                "utilisation": held / span if span else math.nan,
+                "utilisation": held / span if span and self._has_one_lock(strategy) else math.nan,
                 "timeouts": int(each["timeouts"].sum()),
             }
         )
