@@ -20,7 +20,7 @@ from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
 NO_LOCK = -1
-SCOPES = STORE, ENTRY = range(2)
+SCOPES = STORE, ENTRY = (0, 1)
 """Scopes of a lock."""
 NO_SPAN, MERGE, TRANSACTION, FLOW = range(4)
 """What a lock is held for; who lets go of one lets go of all that are held for no longer."""

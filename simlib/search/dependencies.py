@@ -120,6 +120,12 @@ def find_cone(case: Case, strategy: Strategy, field: int, *others: int) -> Cone:
     return Cone(tuple(fields), requests, costs, _images([kin.find(("field", member)) for member in fields]))
 
 
+def mentioned(program: Program, row: int) -> tuple[set[int], set[int]]:
+    """The entry fields and the request keys that one rule looks at."""
+    found = list(_mentions(program, row))
+    return {field for one in found for field in one.fields}, {key for one in found for key in one.keys}
+
+
 class _Mention(NamedTuple):
     """Entry fields and request keys that a rule looks at together; `is_value`: it may write what it finds there; `clears`: it
     tells a cleared key from one that is not named.
