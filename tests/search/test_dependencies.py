@@ -56,3 +56,12 @@ def test_a_field_that_grows_from_its_old_value_is_not_searched() -> None:
     case = case_of("update(fresh.*, request.*)", "update(stale.*, request.*)")
     with pytest.raises(RunError, match=r"user is not searched: it depends on update\(\.\.\.\)"):
         tabulate(case, case.strategies["it"], find_cone(case, case.strategies["it"], 0))
+    proofs = prove(case)
+    assert proofs.verdict("it") == "not searched: user depends on update(...), which makes values without end"
+    assert not proofs.strategies["it"].safe
+
+
+def test_an_update_in_the_lock_is_certified_and_needs_no_search() -> None:
+    proofs = prove(case_of("update(fresh.*, request.*)", "update(fresh.*, request.*)"))
+    assert proofs.strategies["it"].safe
+    assert all(one.certified for one in proofs.certificates["it"].values())
