@@ -10,7 +10,9 @@ from simlib.case.case import load_case
 from simlib.model.compiled_model import simulate
 from simlib.model.history import CONFLICT, FAILED
 from simlib.replay.replay import replay_strategy
-from simlib.report.atlas import atlas_names, judge
+from simlib.report.atlas import atlas_json, atlas_names, atlas_table, judge, make_atlas
+from simlib.report.atlas_page import atlas_page
+from simlib.search.certificate import certify
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
 
@@ -59,6 +61,37 @@ def test_the_atlas_has_eight_cases_or_more_each_with_its_workload_two_cures_and_
         assert any("chosen" in text for text in case.assumptions)
         assert workload.workload == name
     assert "is no case of the atlas; allowed: atlas-" in refused(atlas_names, ["quiet"])
+
+
+def test_json_table_and_page_of_a_run_are_of_the_promised_form():
+    entries = make_atlas(["atlas-chimera-agent"], replicates=2)
+    (case,) = atlas_json(entries)["cases"]
+    assert set(case) == {"case", "reports", "strategies"}
+    assert {frozenset(one) for one in case["strategies"].values()} == {
+        frozenset({"verdict", "clobber_rate", "failed_rate", "p99"})
+    }
+    assert [(name, one["verdict"]) for name, one in case["strategies"].items()] == [
+        ("go-on-without", "cannot tell"),  # the bug itself
+        ("no-lock", "harms"),
+        ("fail-instead", "ends"),
+        ("wait-longer", "ends"),
+    ]
+    shown = atlas_table(entries).rows()
+    assert [row["verdict"] for row in shown] == ["(the bug)", "harms", "ends, proved", "ends, proved"]
+    page = atlas_page(entries)
+    assert "chosen, not measured" in page
+    assert '<a href="https://github.com/brcampidelli/chimera-agent/issues/224">' in page
+
+
+def test_the_guards_of_the_cures_are_certified_at_the_site_that_they_guard():
+    case = load_case("openclaw-cures")
+    sites = {
+        name: {site for site, one in certify(case, case.strategies[name]).items() if one.certified} for name in case.strategies
+    }
+    guarded = {name for name, strategy in case.strategies.items() if strategy.discipline.guards[0] is not None}
+    assert {name for name, certified in sites.items() if "handler" in certified} >= guarded | {"in-mutator", "all-sites"}
+    assert not any("handler" in sites[name] for name in ("replace", "before-19328", "after-19328", "sketch-70575"))
+    assert sites["all-sites"] == sites["identity-back-off"] == set(case.sites)
 
 
 # ---- by hand ---------------------------------------------------------------------------------------------------------------
