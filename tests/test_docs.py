@@ -116,13 +116,19 @@ def test_the_commands_of_the_action_do_what_they_say(tmp_path):
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m simlib "$@"\n')
     program.chmod(0o755)
     values = {"WORKLOAD": "quiet", "STRATEGY": "all-sites", "CONFIDENCE": "0.95", "CASE": "", "JUNIT": "check.xml"}
+    values["OPTIONS"] = "--max-lost-write-rate 0.9 --most 32 --set duration=60"
     assert set(step["env"]) == {*values, "LIMIT"}
     for limit, status in (("0.5", 0), ("0.0000001", 3)):
-        command = step["run"] + " --most 32 --set duration=60"
         path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         environment = os.environ | values | path | {"LIMIT": limit}
         done = subprocess.run(
-            [shutil.which("bash"), "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            [shutil.which("bash"), "-c", step["run"]],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == status, done.stderr
         assert (tmp_path / "check.xml").read_text().count("<testcase") == 1
+        assert "a lost-write rate of" in done.stdout

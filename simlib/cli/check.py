@@ -1,5 +1,6 @@
 """`simlib check`."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,9 @@ import typer
 from simlib.cli.compiling import announcing
 from simlib.cli.inputs import load_inputs
 from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload, number
-from simlib.cli.output import print_json, progress_bar, say
+from simlib.cli.output import forewarn, print_json, progress_bar, say
 from simlib.common import bounds
+from simlib.common.errors import InputError, shown
 
 if TYPE_CHECKING:
     from simlib.case.case import Case
@@ -22,7 +24,11 @@ STATUS = {"pass": 0, "fail": 1, "undecided": 3}
 def check(
     workload: Workload,
     strategy: Annotated[str, typer.Option("--strategy", metavar="NAME", help="The strategy that has to keep the limit.")],
-    max_clobber_rate: Annotated[float, number(bounds.GATE_LIMIT, "The limit: a share of units of work, as 0.001.")],
+    max_clobber_rate: Annotated[float | None, number(bounds.GATE_LIMIT, "A limit: a share of units of work, as 0.001.")] = None,
+    max_lost_write_rate: Annotated[float | None, number(bounds.GATE_LIMIT, "A limit: a share of outside writes.")] = None,
+    max_noticed: Annotated[
+        list[str], typer.Option(metavar="NAME=RATE", help="A limit of what a person notices, as the case names it.")
+    ] = [],  # noqa: B006 - typer copies it
     confidence: Annotated[float, number(bounds.GATE_CONFIDENCE, "1 minus the probability of a wrong decision.")] = 0.95,
     case: CaseName = "",
     overrides: Overrides = [],  # noqa: B006 - typer copies it
@@ -32,12 +38,18 @@ def check(
     as_json: Json = False,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the decision as JUnit XML, too.")] = None,
 ) -> None:
-    """Gate on a clobber rate: exit with 0 if it is below the limit, 1 if it is above, 3 if that could not be told."""
+    """Gate on rates: exit with 0 if all are below their limits, 1 if one is above, 3 if that could not be told."""
+    asked = {"clobber_rate": max_clobber_rate, "lost_write_rate": max_lost_write_rate} | _noticed(max_noticed)
+    limits = {outcome: limit for outcome, limit in asked.items() if limit is not None}
     model, compiled = load_inputs(workload, case, overrides, [strategy], junit)
-    from simlib.estimate.gate import gate
+    from simlib.estimate.gate import FIRST, gate
+    from simlib.estimate.size import expected_size
+
+    names = [strategy, compiled.baseline]
+    forewarn(*(expected_size(model, compiled, names, count, "compiled").seconds for count in (min(FIRST, most), most)))
 
     with announcing(), progress_bar("replicates", most) as step:
-        found = gate(model, compiled, strategy, max_clobber_rate, seed=seed, confidence=confidence, most=most, progress=step)
+        found = gate(model, compiled, strategy, limits, seed=seed, confidence=confidence, most=most, progress=step)
     if require_proof and found.decision == "pass":
         found = _proved(found, compiled, strategy)
     if junit:
@@ -47,6 +59,28 @@ def check(
     else:
         say(f"{found.decision}: {found.reason}")
     raise typer.Exit(STATUS[found.decision])
+
+
+def _noticed(given: list[str]) -> dict[str, float | None]:
+    """Outcome -> its limit, from `NAME=RATE`.
+
+    Raises:
+        InputError: it is not so, or a name stands twice.
+    """
+    limits: dict[str, float | None] = {}
+    for each in given:
+        name, _, rate = each.rpartition("=")
+        outcome = f"noticed.{name}"
+        try:
+            limit = float(rate)
+        except ValueError:
+            limit = math.nan
+        if not name or math.isnan(limit):
+            raise InputError(f"--max-noticed: {shown(each)} is no limit; allowed: NAME=RATE, as wrong_model=0.01")
+        if outcome in limits:
+            raise InputError(f"--max-noticed: {shown(name)} stands twice; give one limit")
+        limits[outcome] = limit
+    return limits
 
 
 def _proved(found: "Decision", case: "Case", strategy: str) -> "Decision":

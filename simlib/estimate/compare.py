@@ -4,21 +4,26 @@ Replicate r of one is paired with replicate r of the other. They have the seed i
 that the inputs do not change; whatever else they have in common only narrows the interval.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from simlib.case.case import load_case
 from simlib.common.differences import changes, flat
 from simlib.common.errors import InputError
 from simlib.common.files import replacing
+from simlib.common.shipped import find
+from simlib.estimate.experiment import run
 from simlib.estimate.intervals import Difference, Mean, Rate
 from simlib.estimate.result import Result
 from simlib.estimate.stored import MODEL_VERSION, STORED_VERSION, Stored, pack, unpack
 from simlib.estimate.totals import Records
-from simlib.workload.workload import DESCRIPTIVE
+from simlib.workload.workload import DESCRIPTIVE, load_workload
+
+NO_SECOND = "there is nothing to compare with; give a second result or workload, or a strategy of the first (against)"
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class Sample:
     sites: tuple[str, ...]
     numbers: Records
     rate: Rate
+
+    @property
+    def strategy(self) -> str:
+        """Its name."""
+        return str(self.inputs["strategy"])
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,44 @@ def load_sample(path: Path, strategy: str = "") -> Sample:
     Raises:
         InputError: the file cannot be read, is no stored result, is of another version, or has no such strategy.
     """
+    return _sample(_load(path), strategy, str(path))
+
+
+def find_samples(
+    source: str,
+    strategies: Sequence[str] = (),
+    *,
+    case: str = "",
+    overrides: Sequence[str] = (),
+    seed: int = 1,
+    replicates: int | None = None,
+) -> list[Sample]:
+    """What is to be compared, by the name that people give it.
+
+    Args:
+        source: a file that `save` wrote (NAME.parquet); else a workload, by its name or path, which is run.
+        strategies: names; an empty one is the baseline, and none at all means all of them, the baseline first.
+        case: of the run; the workload's own if empty.
+        overrides: `key.key=value` for the workload.
+        seed: of the run.
+        replicates: of the run; as many as the workload says if not given.
+
+    Raises:
+        InputError: as `load_sample`, or as `run`.
+    """
+    stored = _load(Path(source)) if source.endswith(".parquet") else None
+    if stored is None:
+        workload = load_workload(source, overrides)
+        compiled = load_case(case or workload.case)
+        workload.check_case(compiled, str(find("workloads", source)))
+        wanted = [name or compiled.baseline for name in strategies]
+        names = dict.fromkeys([*wanted, compiled.baseline]) if wanted else ()
+        stored = _stored(run(workload, compiled, tuple(names), seed=seed, replicates=replicates))
+    every = [stored.about["baseline"], *stored.about["strategies"]]
+    return [_sample(stored, name, source) for name in dict.fromkeys(strategies or every)]
+
+
+def _load(path: Path) -> Stored:
     try:
         stored = unpack(path.read_bytes())
     except OSError as error:
@@ -102,7 +150,7 @@ def load_sample(path: Path, strategy: str = "") -> Sample:
         raise InputError(f"{path}: {error}") from None
     if "strategies" not in stored.about:
         raise InputError(f"{path}: a block of a sweep, and no result; `simlib run --save FILE` writes one")
-    return _sample(stored, strategy, str(path))
+    return stored
 
 
 def _stored(result: Result) -> Stored:

@@ -1,13 +1,17 @@
-"""A gate: is a rate below its limit? As few replicates as the evidence needs; its error rates hold although it looks often.
+"""A gate: is each rate below its limit? As few replicates as the evidence needs; its errors hold although it looks often.
 
-The rate is looked at after FIRST replicates, then after twice as many, and so on up to the most that are allowed; so there are
-few looks, and each may err with its share of the error that is allowed in all (Bonferroni's inequality, so it holds however the
-looks depend on each other). At a look the replicate is the unit, as in every interval here.
+The rates are looked at after FIRST replicates, then after twice as many, and so on up to the most that are allowed; so there
+are few looks, and each may err with its share of the error that is allowed in all (Bonferroni's inequality, so it holds however
+the looks depend on each other). At a look the replicate is the unit, as in every interval here.
+
+With several limits, it passes if every rate is below its own, and fails as soon as one is above. To pass wrongly it has to pass
+one certain rate wrongly, so each rate may err so with all of the error (an intersection-union test: Berger, Technometrics 24,
+1982). To fail wrongly, any of them will do, so they share that error (Bonferroni again).
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,8 +20,10 @@ from scipy import stats
 
 from simlib.case.case import Case
 from simlib.common import bounds
-from simlib.estimate.experiment import run_replicate
+from simlib.common.errors import InputError
+from simlib.estimate.experiment import run_replicates
 from simlib.estimate.intervals import Interval, Rate
+from simlib.estimate.outcomes import NOTICED, counts_of, rate_of
 from simlib.estimate.overload import requested_load
 from simlib.estimate.totals import Records
 from simlib.estimate.wording import percent, span
@@ -32,34 +38,69 @@ SKEWED = 3.0
 
 
 @dataclass(frozen=True)
+class Held:
+    """A rate held against its limit.
+
+    Attributes:
+        outcome: what it is a rate of, as in `counts_of`.
+        limit: a share.
+        decision: `pass`: the rate is below the limit; `fail`: it is above; `undecided`.
+        rate: the estimate, from all replicates that were needed.
+        interval: what was held against the limit, at the level of one look; None if there is none.
+    """
+
+    outcome: str
+    limit: float
+    decision: str
+    rate: Rate
+    interval: Interval | None
+
+    @property
+    def words(self) -> str:
+        """The rate, its interval and the limit."""
+        known = f" ({span(*self.interval, percent)})" if self.interval else ""
+        says = {"pass": "is below", "fail": "is above", "undecided": "cannot be told from"}[self.decision]
+        name = self.outcome.removeprefix(NOTICED).removesuffix("_rate").replace("_", "-")
+        after = f"after {self.rate.totals.size:,} replicates"
+        return f"a {name} rate of {percent(self.rate.estimate)}{known} {after} {says} the limit of {percent(self.limit)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The rate as JSON."""
+        low, high = self.interval or (None, None)
+        estimate = self.rate.estimate
+        return {"estimate": None if math.isnan(estimate) else estimate, "low": low, "high": high}
+
+
+@dataclass(frozen=True)
 class Decision:
     """What a gate decided.
 
     Attributes:
-        decision: `pass`: the rate is below the limit; `fail`: it is above; `undecided`.
-        rate: the estimate, from all replicates that were needed.
-        interval: at the level of one look, which is what was held against the limit; None if there is none.
+        decision: `pass`: every rate is below its limit; `fail`: one is above; `undecided`.
+        held: every rate, in the order asked for.
         reason: in one line.
     """
 
     decision: str
-    rate: Rate
-    interval: Interval | None
+    held: tuple[Held, ...]
     reason: str
 
     @property
     def replicates(self) -> int:
         """How many were needed."""
-        return int(self.rate.totals.size)
+        return max(int(one.rate.totals.size) for one in self.held)
 
     def to_json(self) -> dict[str, Any]:
-        """As `simlib check --json` prints it."""
-        low, high = self.interval or (None, None)
+        """As `simlib check --json` prints it; `rate` is the first one."""
+        limits = [
+            {"outcome": one.outcome, "limit": one.limit, "decision": one.decision, "rate": one.to_json()} for one in self.held
+        ]
         return {
             "decision": self.decision,
-            "rate": {"estimate": self.rate.estimate, "low": low, "high": high},
+            "rate": self.held[0].to_json(),
             "replicates": self.replicates,
             "reason": self.reason,
+            "limits": limits,
         }
 
 
@@ -77,9 +118,11 @@ def interval_at_a_look(rate: Rate, level: float) -> Interval | None:
     Up by Johnson's correction of the t interval (J. Am. Stat. Assoc. 73, 1978, p. 536), with SKEWED times the skewness g of the
     residuals: estimate + s.e. (t + g (1 + 2 t^2) / (6 sqrt(n))).
     """
+    if rate.estimate in (0, 1):
+        return rate.interval(0.5 + level / 2)  # it has one end only, which must not err more often than each of two
     interval, size = rate.interval(level), rate.totals.size
-    if rate.estimate in (0, 1) or interval is None:
-        return interval
+    if interval is None:
+        return None
     if np.count_nonzero(rate.totals) < FEWEST:
         return None
     error, t = rate.standard_error, float(stats.t.ppf(0.5 + level / 2, size - 1))
@@ -88,79 +131,89 @@ def interval_at_a_look(rate: Rate, level: float) -> Interval | None:
     return Interval(interval.low, max(interval.high, high))
 
 
-def decide(rate: Rate, limit: float, level: float) -> tuple[str, Interval | None]:
-    """What a look at the rate says: `pass`, `fail` or `undecided`, and the interval of that level that says so."""
-    interval = interval_at_a_look(rate, level)
-    if interval and interval.high < limit:
-        return "pass", interval
-    if interval and interval.low > limit:
-        return "fail", interval
-    return "undecided", interval
+def decide(rate: Rate, limit: float, level: float, limits: int = 1) -> tuple[str, Interval | None]:
+    """What a look at the rate says: `pass`, `fail` or `undecided`, and the interval that says so.
+
+    Args:
+        rate: so far.
+        limit: a share.
+        level: of the interval at a look.
+        limits: how many share the error of failing; its lower end is at the level that this leaves.
+    """
+    interval, lower = (interval_at_a_look(rate, each) for each in (level, 1 - (1 - level) / limits))
+    if interval is None or lower is None:
+        return "undecided", None
+    interval = Interval(lower.low, interval.high)
+    decision = "pass" if interval.high < limit else "fail" if interval.low > limit else "undecided"
+    return decision, interval
 
 
 def gate(
     workload: Workload,
     case: Case,
     strategy: str,
-    limit: float,
+    limits: Mapping[str, float],
     *,
     seed: int = 1,
     confidence: float = 0.95,
     most: int = 1024,
     progress: Callable[[], None] = lambda: None,
 ) -> Decision:
-    """Whether a strategy's clobber rate is below a limit.
+    """Whether a strategy's rates are below their limits.
 
     Args:
         workload: the traffic.
         case: the strategy's case.
         strategy: its name.
-        limit: a share between 0 and 1.
+        limits: outcome -> a share between 0 and 1; outcomes as in `counts_of`; at least one.
         seed: the root of all random streams.
-        confidence: one minus the probability that a rate at the limit is passed, and that it is failed.
+        confidence: one minus the probability that a strategy with a rate at its limit is passed, and that one with no rate
+            above its limit is failed.
         most: replicates at which it gives up.
         progress: called after each replicate.
 
     Raises:
-        InputError: the strategy is unknown, the workload does not fit the case, or a number is out of range.
+        InputError: the strategy or an outcome is unknown, the workload does not fit the case, there is no limit, or a number
+            is out of range.
     """
-    bounds.GATE_LIMIT.check("max-clobber-rate", limit)
+    if not limits:
+        raise InputError("check: no limit; give --max-clobber-rate, --max-lost-write-rate or --max-noticed")
+    for outcome, limit in limits.items():
+        bounds.GATE_LIMIT.check(option(outcome), limit)
     bounds.GATE_CONFIDENCE.check("confidence", confidence)
     bounds.GATE_REPLICATES.check("most", most)
     bounds.SEED.check("seed", seed)
     case.strategy(strategy)
+    counts = {outcome: counts_of(case, outcome) for outcome in limits}
     workload.check_case(case, workload.workload)
     names = tuple(dict.fromkeys((strategy, case.baseline)))
-    each = partial(run_replicate, workload, case, names, seed, "compiled")
+    each = partial(run_replicates, workload, case, names, seed, "compiled")
     sizes = looks(most)
-    level, seen = 1 - 2 * (1 - confidence) / len(sizes), list[Records]()
+    level, seen, held = 1 - 2 * (1 - confidence) / len(sizes), list[Records](), dict[str, Held]()
     for size in sizes:
-        for replicate in range(len(seen), size):
-            seen.append(each(replicate).numbers)
+        for totals in each(range(len(seen), size)):
+            seen.append(totals.numbers)
             progress()
-        rate = _rate(np.concatenate(seen, axis=1))
-        decision, interval = decide(rate, limit, level)
-        if decision != "undecided":
+        numbers = np.concatenate(seen, axis=1)
+        for outcome, limit in limits.items():
+            if outcome not in held or held[outcome].decision != "pass":  # what was passed stays so: its error is spent
+                rate = rate_of(counts[outcome], numbers[0], numbers[-1])
+                said, interval = decide(rate, limit, level, len(limits))
+                held[outcome] = Held(outcome, limit, said, rate, interval)
+        if (decision := together([one.decision for one in held.values()])) != "undecided":
             break
-    reason = _reason(decision, rate, interval, strategy, limit, size)
+    reason = f"{strategy}: {'; '.join(one.words for one in held.values())}"
     if (load := requested_load(workload, case, case.strategy(strategy))) >= 1:
         reason += f"; but the lock is asked for {load:.2f} times what it can give: it holds for {workload.duration:g} s only"
-    return Decision(decision, rate, interval, reason)
+    return Decision(decision, tuple(held.values()), reason)
 
 
-def _rate(numbers: Records) -> Rate:
-    """Of the first strategy; where it has no clobber, its bound reckons with the clustering that the baseline shows."""
-    mine, baselines = (
-        Rate(each["clobbered_units"].astype(float), each["units"].astype(float)) for each in (numbers[0], numbers[-1])
-    )
-    return replace(mine, clustering=baselines.design_effect)
+def option(outcome: str) -> str:
+    """The option of `simlib check` that limits it."""
+    noticed = outcome.removeprefix(NOTICED)
+    return f"max-noticed {noticed}" if noticed != outcome else f"max-{outcome.replace('_', '-')}"
 
 
-def _reason(decision: str, rate: Rate, interval: Interval | None, strategy: str, limit: float, replicates: int) -> str:
-    known = f" ({span(*interval, percent)})" if interval else ""
-    says = {
-        "pass": f"is below the limit of {percent(limit)}",
-        "fail": f"is above the limit of {percent(limit)}",
-        "undecided": f"cannot be told from the limit of {percent(limit)}",
-    }[decision]
-    return f"{strategy}: a clobber rate of {percent(rate.estimate)}{known} after {replicates:,} replicates {says}"
+def together(decisions: Sequence[str]) -> str:
+    """Fail if one fails, pass if all pass."""
+    return next((said for said in ("fail", "undecided") if said in decisions), "pass")

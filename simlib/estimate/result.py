@@ -1,7 +1,7 @@
 """An experiment's result: every estimate, the frame, and the JSON made from it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from simlib.case.case import Case, Noticed
 from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference, Mean, Rate
+from simlib.estimate.outcomes import NOTICED, OUTCOMES, Counts, counts_of, rate_of
 from simlib.estimate.overload import Load, grows, requested_load
 from simlib.estimate.totals import Records, Totals
 from simlib.replay.counts import count_json
@@ -27,7 +28,8 @@ class Result:
         strategies: names, in the order asked for.
         baseline: the strategy that differences refer to.
         engine: which engine simulated.
-        checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well.
+        checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well; see
+            `experiment.check_engines`.
         totals: over its replicates, in order; strategies as in `strategies`.
         conditional: clobber rates by conditional Monte Carlo, from the same replicates, of strategies that clobbered too few
             units to be counted well.
@@ -55,18 +57,12 @@ class Result:
     def _sum(self, strategy: str, name: str) -> Ints:
         return np.asarray(self.totals.sums[name][self.strategies.index(strategy)])
 
-    def _rate(self, strategy: str, counts: Callable[[Records], tuple[Any, Any]]) -> Rate:
-        """A share; the bound for nothing seen is widened by the clustering that the baseline shows in the same replicates."""
-
-        def counted(name: str) -> Any:
-            return np.array(counts(self.numbers(name)), dtype=np.float64)
-
-        events, exposures = counted(strategy)
-        return Rate(events, exposures, Rate(*counted(self.baseline)).design_effect)
+    def _rate(self, strategy: str, counts: Counts) -> Rate:
+        return rate_of(counts, self.numbers(strategy), self.numbers(self.baseline))
 
     def clobber_rate(self, strategy: str) -> Rate:
         """Share of units of work in which any write clobbers at least one field, as counted."""
-        return self._rate(strategy, lambda each: (each["clobbered_units"], each["units"]))
+        return self._rate(strategy, OUTCOMES["clobber_rate"])
 
     def best_rate(self, strategy: str) -> Rate:
         """The same share by the better of two estimators: conditional Monte Carlo where it was needed, else counting."""
@@ -74,11 +70,11 @@ class Result:
 
     def racing_rate(self, strategy: str) -> Rate:
         """The same share, counting only clobbers that need concurrency."""
-        return self._rate(strategy, lambda each: (each["racing_units"], each["units"]))
+        return self._rate(strategy, OUTCOMES["racing_clobber_rate"])
 
     def lost_write_rate(self, strategy: str) -> Rate:
         """Share of field writes by `write`-role sites that are clobbered before anyone legitimately replaces them."""
-        return self._rate(strategy, lambda each: (each["lost"], each["writes"]))
+        return self._rate(strategy, OUTCOMES["lost_write_rate"])
 
     def site_rate(self, strategy: str, site: str) -> Rate:
         """Share of the transactions at one write site that clobber."""
@@ -130,8 +126,7 @@ class Result:
 
     def noticed_rate(self, strategy: str, noticed: Noticed) -> Rate:
         """Share of flows that end in what a person notices."""
-        number = self.case.noticed.index(noticed)
-        return self._rate(strategy, lambda each: (each["noticed"][:, number, 0], each["noticed"][:, number, 1]))
+        return self._rate(strategy, counts_of(self.case, f"{NOTICED}{noticed.name}"))
 
     def difference(self, strategy: str) -> Difference | None:
         """Paired difference of the clobber rate to the baseline's, by one estimator for both; None for the baseline itself."""
@@ -179,11 +174,14 @@ class Result:
         each, chosen = self.numbers(strategy), self.case.strategy(strategy)
         committed = each["ended"] - each["timeouts"] - each["conflicts"]
         taken = each["held"].sum() + self.workload.store.release * committed.sum()
-        everybodys = any(lock.scope == "store" for lock in chosen.discipline.locks)
         return Load(
             requested=requested_load(self.workload, self.case, chosen),
-            observed=float(taken) / (self.workload.duration * self.replicates) if everybodys else 0.0,
+            observed=float(taken) / (self.workload.duration * self.replicates) if self._has_one_lock(strategy) else 0.0,
         )
+
+    def _has_one_lock(self, strategy: str) -> bool:
+        """Whether there is a lock on the whole store, of which one can say how much it is used."""
+        return any(lock.scope == "store" for lock in self.case.strategy(strategy).discipline.locks)
 
     @property
     def overloaded(self) -> dict[str, Load]:
@@ -203,7 +201,8 @@ class Result:
     def price(self, strategy: str) -> dict[str, float]:
         """Lock wait and hold in seconds (mean, p50, p95, p99), utilisation of the lock, and how many writes timed out.
 
-        Waits for an overloaded lock are NaN: they only tell how long the run was.
+        Where there is no lock on the whole store, its utilisation is NaN, and the hold is what a write takes. Waits for an
+        overloaded lock are NaN: they only tell how long the run was.
         """
         each, waits, holds = self.numbers(strategy), self._sum(strategy, "waits"), self._sum(strategy, "holds")
         settled = not self.load(strategy).overloaded
@@ -214,7 +213,7 @@ class Result:
             | {"hold_mean": self.mean_hold(strategy).estimate}
             | {f"hold_p{percent}": quantile(holds, percent / 100) for percent in (50, 95, 99)}
             | {
-                "utilisation": held / span if span else math.nan,
+                "utilisation": held / span if span and self._has_one_lock(strategy) else math.nan,
                 "timeouts": int(each["timeouts"].sum()),
             }
         )
@@ -245,7 +244,7 @@ class Result:
             >>> frame.attrs["workload"], frame.attrs["replicates"]
             ('quiet', 3)
         """
-        frame = pd.DataFrame([self._row(name) for name in self.strategies])
+        frame = pd.DataFrame(self.rows())
         frame.attrs = {
             "workload": self.workload.workload,
             **({"times_from": self.workload.times_from} if self.workload.times_from else {}),
@@ -255,6 +254,10 @@ class Result:
             "baseline": self.baseline,
         }
         return frame
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the frame."""
+        return [self._row(name) for name in self.strategies]
 
     def _row(self, name: str) -> dict[str, Any]:
         difference, counted = self.difference(name), self.clobber_rate(name)

@@ -15,6 +15,7 @@ from simlib.common.bounds import NAME
 from simlib.common.errors import InputError, shown
 from simlib.common.files import Strict, file_name, load_yaml, validated
 from simlib.common.shipped import find, find_beside
+from simlib.estimate.compare import NO_SECOND, load_sample
 from simlib.replay.recording import find_recording, read_recording
 from simlib.report.fix_impact import check_input
 from simlib.report.notebook import check_parameters, find_notebook, known_parameters
@@ -116,8 +117,9 @@ def _part(parameter: str, value: Any) -> str:
 def _member(path: Path, name: str, notebook: str, given: Parameters) -> Member:
     found = find_notebook(str(find_beside(path, "notebooks", notebook)))
     known = _known(found)
+    files = (*FILES, *SIDES) if _compares(known) else FILES
     parameters = {
-        key: _truth(value) if known.get(key, ("",))[0] == "bool" else find_beside(path, "", value) if key in FILES else value
+        key: _truth(value) if known.get(key, ("",))[0] == "bool" else find_beside(path, "", value) if key in files else value
         for key, value in given.items()
     }
     check_parameters(found, parameters)
@@ -142,6 +144,8 @@ def _default(text: str) -> Any:
 
 FILES = ("workload", "case", "recording")
 """Parameters that name a file, in any notebook that has them. They are checked, and a changed file makes a new report."""
+SIDES = {"one": "strategy", "other": "against"}
+"""Likewise, of a notebook that compares: a workload or a kept result, and the parameter that names its strategy."""
 _NEUTRAL: Mapping[str, Any] = {
     "case": "", "seed": 0, "replicates": 0, "strategies": [], "overrides": [], "engine": "compiled",
 }  # fmt: skip
@@ -149,6 +153,8 @@ _NEUTRAL: Mapping[str, Any] = {
 
 def _inputs(settings: Parameters) -> dict[str, Path]:
     """The files that the settings name. The workload and the case fit each other, and have the strategies asked for."""
+    if _compares(settings):
+        return _compared(settings)
     workload, case, recording = (settings.get(name) or "" for name in FILES)
     strategies: Sequence[str] = settings.get("strategies") or []
     if workload:
@@ -162,6 +168,26 @@ def _inputs(settings: Parameters) -> dict[str, Path]:
     else:
         return {}
     return found | ({"recording": _recording(recording, str(found["case"]))} if recording else {})
+
+
+def _compares(known: Mapping[str, Any]) -> bool:
+    return known.keys() >= {*SIDES, *SIDES.values()}
+
+
+def _compared(settings: Parameters) -> dict[str, Path]:
+    """Likewise, of a comparison; what is kept can be read, and has the strategy asked for."""
+    if not (settings["other"] or settings["against"]):
+        raise InputError(NO_SECOND)
+    found, of_run = {}, {key: value for key, value in settings.items() if key in _NEUTRAL}
+    for side, of in SIDES.items():
+        source, strategy = settings[side] or settings["one"], settings[of] or settings["strategy"]
+        if source.endswith(".parquet"):
+            load_sample(Path(source), strategy)
+            found[side] = Path(source)
+        else:
+            files = _inputs({**of_run, "workload": source, "strategies": [strategy] if strategy else []})
+            found |= {side: files["workload"], f"case of {side}": files["case"]}
+    return found
 
 
 @cache

@@ -6,12 +6,14 @@ one counts.
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from simlib.common.files import Strict, validated
 from simlib.estimate.intervals import Mean
 
 MIME = "application/vnd.simlib.finding+json"
+LONGEST = 10_000
+"""Characters of a verdict: a list of a thousand reports stays one that a browser loads."""
 
 
 class Share(Strict):
@@ -43,12 +45,29 @@ class Finding(Strict):
     """What a report says in one sentence, and its rates.
 
     Attributes:
-        verdict: prose, with `code` in backticks and **strong** words.
-        rates: strategy -> its clobber rate; the baseline first.
+        verdict: prose, with `code` in backticks and **strong** words; what is longer than LONGEST is cut.
+        rates: strategy -> its clobber rate; the baseline first. A notebook's file sorts the keys of what it holds, so there it
+            is a list of pairs; a mapping is taken, too.
     """
 
-    verdict: str = Field("", max_length=10_000)
+    verdict: str = ""
     rates: dict[str, Share] = Field({}, max_length=100)
+
+    @field_validator("verdict")
+    @classmethod
+    def _cut(cls, verdict: str) -> str:
+        return verdict if len(verdict) <= LONGEST else f"{verdict[: LONGEST - 1]}…"
+
+    @field_validator("rates", mode="before")
+    @classmethod
+    def _from_pairs(cls, rates: Any) -> Any:
+        pairs = isinstance(rates, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in rates)
+        return {str(name): share for name, share in rates} if pairs else rates
+
+    def bundle(self) -> dict[str, Any]:
+        """It as an output of a notebook: type -> data."""
+        data = self.model_dump(mode="json")
+        return {MIME: data | {"rates": [list(pair) for pair in data["rates"].items()]}}
 
 
 def read_finding(notebook: Any) -> Finding:

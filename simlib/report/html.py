@@ -13,7 +13,7 @@ import pandas as pd
 
 from simlib.common.text import visible
 from simlib.estimate.wording import listed
-from simlib.report.finding import MIME, Finding
+from simlib.report.finding import Finding
 
 _LINE_ENDS = re.compile(r"\s*\n\s*")
 _NUMBER = re.compile(r"[+−]?[\d.,]+( (%|pp|ms|s|min|h))?")
@@ -34,7 +34,7 @@ class Html:
         return self.text
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return {} if self.finding is None else {MIME: self.finding.model_dump(mode="json")}
+        return {} if self.finding is None else self.finding.bundle()
 
     def __repr__(self) -> str:
         return f"<Html: {len(self.text):,} characters>"

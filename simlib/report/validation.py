@@ -15,6 +15,7 @@ from simlib.replay.time_slices import PIECES
 from simlib.report import validation_charts as charts
 from simlib.report import validation_tables as tables
 from simlib.report.figure import Figure
+from simlib.report.finding import Finding
 from simlib.report.html import Html, bullets, coded, paragraphs
 from simlib.report.table import Table
 from simlib.report.validation_sources import Races, Store, predict_races, predict_store, shipped_sources
@@ -54,7 +55,7 @@ class Fidelity:
 
     def heading(self) -> Html:
         """What was asked, and how it was answered."""
-        return paragraphs(
+        text = paragraphs(
             f"**{self.case.title}**",
             f"Is what the simulation says also what a real store does? Each recording is cut into {PIECES} pieces by time "
             "(two, where flows last too long). A calibration from the even ones predicts the odd ones, and the other way "
@@ -62,16 +63,18 @@ class Fidelity:
             "noise of both in the interval. Half of the gateway races are held out of the fit. "
             f"{self.replicates} replicates, seed {self.seed}.",
         )
+        return replace(text, finding=Finding(verdict=" ".join(self._sentences())))
 
     def headline(self) -> Table:
         """Errors and coverage, and what they do and do not show."""
-        found, sentences = [], []
+        found = [(what, Score.of(figures, units)) for what, figures, units in self._groups()]
+        return replace(tables.scores(found), before=Html(f'<div class="verdict">{bullets(self._sentences()).text}</div>'))
+
+    def _sentences(self) -> list[str]:
+        sentences = []
         for what, figures, units in self._groups():
-            score = Score.of(figures, units)
-            found.append((what, score))
-            sentences += [score.sentence(what), *tables.driven_sentence(what, figures)]
-        text = bullets([*sentences, *([self._waits_sentence()] if self.stores else [])])
-        return replace(tables.scores(found), before=Html(f'<div class="verdict">{text.text}</div>'))
+            sentences += [Score.of(figures, units).sentence(what), *tables.driven_sentence(what, figures)]
+        return [*sentences, *([self._waits_sentence()] if self.stores else [])]
 
     def _groups(self) -> list[tuple[str, list[Condition], int]]:
         """What was measured, its figures, and how many independent timelines they are of."""

@@ -31,14 +31,13 @@ from typing import Any
 import pandas as pd
 
 from simlib.case.case import Case, Scope, Strategy
-from simlib.case.discipline import Discipline
 from simlib.common import bounds
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.replay.judging import KINDS
 from simlib.search.breadth_first import Found, Search, search
 from simlib.search.certificate import Certificate, certify
 from simlib.search.counterexample import Counterexample, Step
-from simlib.search.dependencies import Cone, find_cone, tabulate
+from simlib.search.dependencies import Cone, find_cone, has_updates, tabulate
 from simlib.search.statespace import CACHED, lay_out, make_system
 
 
@@ -248,7 +247,7 @@ def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = ()
 def _search(case: Case, strategy: Strategy, scopes: Sequence[Scope], stale_reads: int, known: dict[Any, Search]) -> Proof:
     """Everything that a strategy can do; `known` keeps searches for strategies that do the same to a field."""
     states = dict.fromkeys((scope.name for scope in scopes), 0)
-    if obstacle := not_searchable(case, strategy.discipline):
+    if obstacle := not_searchable(case, strategy):
         return Proof(strategy.name, states, (), obstacle)
     found: list[Counterexample] = []
     seen_so = replace(case, snapshots=strategy.discipline.snapshots)
@@ -268,11 +267,15 @@ def _search(case: Case, strategy: Strategy, scopes: Sequence[Scope], stale_reads
     return Proof(strategy.name, states, tuple(found))
 
 
-def not_searchable(case: Case, discipline: Discipline) -> str:
-    """Why the search cannot show what happens under a discipline; empty if it can."""
-    return (
-        "" if discipline == replace(case.plain(discipline.in_lock), snapshots=discipline.snapshots) else "its locks and guards"
-    )
+def not_searchable(case: Case, strategy: Strategy) -> str:
+    """Why the search cannot show what a strategy does; empty if it can."""
+    discipline = strategy.discipline
+    if discipline != replace(case.plain(discipline.in_lock), snapshots=discipline.snapshots):
+        return "its locks and guards"
+    for field, name in enumerate(case.fields):
+        if has_updates(case, strategy, find_cone(case, strategy, field)):
+            return f"{name} depends on update(...), which makes values without end"
+    return ""
 
 
 def sites_of(case: Case, scopes: Sequence[Scope]) -> list[str]:

@@ -1,6 +1,6 @@
 """Validation: predicted against observed, for recordings of stores, of gateway races, and of gateways under load."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from simlib.calibrate.source import find_source, kind_of
@@ -14,7 +14,13 @@ from simlib.validate.races import validate_races
 from simlib.validate.scores import Condition, Validation
 
 
-def validate(sources: Sequence[str], case: Case, replicates: int = REPLICATES, seed: int = 1) -> Validation:
+def validate(
+    sources: Sequence[str],
+    case: Case,
+    replicates: int = REPLICATES,
+    seed: int = 1,
+    progress: Callable[[], None] = lambda: None,
+) -> Validation:
     """Predict each source from a part of itself.
 
     Args:
@@ -22,11 +28,16 @@ def validate(sources: Sequence[str], case: Case, replicates: int = REPLICATES, s
         case: their case.
         replicates: of the model for each prediction.
         seed: of the model.
+        progress: called after each source.
 
     Raises:
         InputError: a source cannot be read, or shows nothing that could be predicted.
     """
-    return Validation(tuple(condition for source in sources for condition in _figures(source, case, replicates, seed)))
+    conditions: list[Condition] = []
+    for source in sources:
+        conditions += _figures(source, case, replicates, seed)
+        progress()
+    return Validation(tuple(conditions))
 
 
 def _figures(source: str, case: Case, replicates: int, seed: int) -> list[Condition]:

@@ -29,7 +29,7 @@ def case(tmp_path_factory):
     for number, compare in enumerate(GUARDS):
         data["strategies"][f"guard-{number}"] = {"title": "", "guards": {"save": {"compare": compare}}, "sites": rules}
     path = tmp_path_factory.mktemp("case") / "pairs.yaml"
-    path.write_text(yaml.safe_dump(data))
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
     return load_case(str(path))
 
 

@@ -4,9 +4,13 @@ import pytest
 from batches import batch_file
 from places import OWN_WORKLOADS
 
+from simlib.case.case import load_case
 from simlib.common.errors import InputError
 from simlib.common.shipped import shipped_names
+from simlib.estimate.compare import save
+from simlib.estimate.experiment import run
 from simlib.report.batch_file import load_batch
+from simlib.workload.workload import load_workload
 
 
 def test_every_shipped_batch_can_run_and_nightly_has_every_workload_of_the_shipped_case():
@@ -52,3 +56,37 @@ def test_what_is_wrong_is_said_in_one_line_before_anything_runs(tmp_path, member
     with pytest.raises(InputError, match=says) as caught:
         load_batch(batch_file(tmp_path, members))
     assert "\n" not in str(caught.value)
+
+
+def kept(folder, name, *strategies):
+    workload = load_workload("quiet", ["duration=20"])
+    save(run(workload, load_case(workload.case), strategies, replicates=2, jobs=1), folder / name)
+
+
+def test_a_comparison_has_both_sides_as_inputs_found_beside_the_batch_file(tmp_path):
+    kept(tmp_path, "a.parquet", "after-19328")
+    sides = "  m: {notebook: comparison, parameters: {one: a.parquet, other: quiet}}\n"
+    member = load_batch(batch_file(tmp_path, sides))[1][0]
+    assert {kind: path.name for kind, path in member.inputs.items()} == {
+        "one": "a.parquet",
+        "other": "quiet.yaml",
+        "case of other": "openclaw-70575.yaml",
+    }
+    assert member.parameters["one"] == str(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ("one: a.parquet", "there is nothing to compare with; give a second"),
+        ("one: a.parquet, other: b.parquet", "b.parquet: cannot be read: No such file"),
+        ("one: a.parquet, against: all-sites", "a.parquet: has no strategy 'all-sites'; allowed: after-19328"),
+        ("one: a.parquet, other: quite", "did you mean 'quiet'"),
+        ("one: quiet, against: none", "strategy 'none'"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_refused_before_anything_runs(tmp_path, parameters, says):
+    kept(tmp_path, "a.parquet", "after-19328")
+    path = batch_file(tmp_path, f"  m: {{notebook: comparison, parameters: {{{parameters}}}}}\n")
+    with pytest.raises(InputError, match=says):
+        load_batch(path)

@@ -22,7 +22,28 @@ def test_the_last_finding_counts_and_none_is_an_empty_one():
     assert Html("x")._repr_mimebundle_() == {}
 
 
-@pytest.mark.parametrize("data", [{"verdikt": "x"}, {"rates": {"a": {"estimate": 2}}}, [1]])
+def test_the_order_of_the_rates_survives_a_file_that_sorts_keys():
+    finding = Finding(verdict="x", rates={"z": Share(estimate=0.2), "a": Share(estimate=0.1)})
+    written = nbformat.writes(notebook(Html("x", finding)._repr_mimebundle_()))
+    read = read_finding(nbformat.reads(written, as_version=4))
+    assert read == finding
+    assert list(read.rates) == ["z", "a"]
+
+
+def test_a_verdict_on_very_many_strategies_is_cut_and_no_failure():
+    assert Finding(verdict="x" * 10_000).verdict == "x" * 10_000
+    assert Finding(verdict="x" * 10_001).verdict == "x" * 9_999 + "…"
+
+
+def test_rates_may_be_a_mapping_as_a_notebook_of_ones_own_writes_them():
+    found = read_finding(notebook({MIME: {"rates": {"a": {"estimate": 0.1}}}}))
+    assert found.rates == {"a": Share(estimate=0.1)}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"rates": [1]}, {"rates": [["a"]]}, {"rates": [["a", 1]]}, {"verdikt": "x"}, {"rates": {"a": {"estimate": 2}}}, [1]],
+)
 def test_what_is_no_finding_is_refused_in_one_line(data):
     with pytest.raises(InputError, match="the finding of the notebook: ") as caught:
         read_finding(notebook({MIME: data}))

@@ -44,3 +44,9 @@ def test_every_section_is_html(small: Interleavings) -> None:
     for section in ("heading", "matrix", "without_race", "kinds", "diagrams", "scopes", "not_covered"):
         assert getattr(small, section)()._repr_html_().startswith("<")
     assert interleavings.NOT_COVERED
+
+
+def test_its_finding_has_the_verdict_of_every_strategy(small: Interleavings) -> None:
+    finding = small.heading().finding
+    assert finding
+    assert all(small.proofs.verdict(name) in finding.verdict for name in small.proofs.strategies)

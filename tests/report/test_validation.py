@@ -13,6 +13,7 @@ from simlib.estimate.wording import percent
 from simlib.model.compiled_model import simulate
 from simlib.model.history import write_parquet
 from simlib.report import validation_charts as charts
+from simlib.report.html import marked
 from simlib.report.notebook import execute, find_notebook
 from simlib.report.validation import Fidelity, study
 from simlib.report.validation_sources import shipped_sources
@@ -101,6 +102,10 @@ def test_the_headline_and_the_diagonal_say_what_the_figures_say(small: Fidelity)
         figures = [row for half in store.conditions for row in half]
         assert f"{sum(row.inside for row in figures)} of {len(figures)}" in text
         assert what in text
+    finding = small.heading().finding
+    assert finding
+    assert finding.verdict.startswith("**Store recordings**")
+    assert all(marked(part) in text for part in finding.verdict.split(". "))
     rates = [row for store in small.stores for half in store.conditions for row in half if row.figure == "clobber_rate"]
     assert small.diagonal().caption.startswith(f"{sum(row.inside for row in rates)} of {len(rates)} ")
     assert len(small.diagonal().frame) == len(rates)
