@@ -1,4 +1,4 @@
-"""Validation: predicted against observed, for recordings of stores and of gateway races."""
+"""Validation: predicted against observed, for recordings of stores, of gateway races, and of gateways under load."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from simlib.case.case import Case
 from simlib.common.errors import InputError
 from simlib.model.history import History, parquet_rule, read_parquet
 from simlib.replay.recording import read_recording
+from simlib.validate.loads import validate_loads
 from simlib.validate.predict import REPLICATES, predict
 from simlib.validate.races import validate_races
 from simlib.validate.scores import Condition, Validation
@@ -43,6 +44,8 @@ def _figures(source: str, case: Case, replicates: int, seed: int) -> list[Condit
     path = find_source(source)
     if kind_of(path) == "races":
         return validate_races(path, case, seed=seed)[0]
+    if kind_of(path) == "loads":
+        return validate_loads(path, case, replicates, seed)
     name, history, rule = read_observed(path, case)
     return predict(history, case, name, replicates, seed, rule)
 
