@@ -264,7 +264,7 @@ def _search(case: Case, strategy: Strategy, scopes: Sequence[Scope], stale_reads
     for field, name in enumerate(case.fields):
         cone = find_cone(case, strategy, field)
         if has_updates(case, strategy, cone):
-            obstacle = f"{name} depends on update(...)"
+            obstacle = obstacle or f"{name} depends on update(...), which makes values without end"
             continue
         commits = tabulate(case, strategy, cone)
         # All that a search sees of a strategy and a field is this table: equal tables have equal searches.
