@@ -249,7 +249,14 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Disci
     Returns:
         The history: a row for each attempt, in the order in which they ended; `attempts` is None if the discipline is plain.
     """
-    discipline = discipline or case.plain()
+    run = start(workload, case, traffic, discipline or case.plain())
+    run.env.run()
+    rows, step = make_rows(traffic, run.file.rows)
+    return make_history(workload, case, traffic, rows, step, None if run.plain else make_attempts(step, run.file.tried))
+
+
+def start(workload: Workload, case: Case, traffic: Traffic, discipline: Discipline) -> Run:
+    """A run whose environment stands before its first event; arguments as of `simulate`."""
     plan = make_plan(case, traffic, discipline)
     terms, env = make_terms(workload, case, traffic, discipline), simpy.Environment()
     file = StoreFile(workload.store, terms.stored == STORE_STORED, newest=[NO_COMMIT] * workload.sessions.count)
@@ -265,6 +272,4 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Disci
     )
     gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]
     env.process(arrive(run, gateways))
-    env.run()
-    rows, step = make_rows(traffic, file.rows)
-    return make_history(workload, case, traffic, rows, step, None if run.plain else make_attempts(step, file.tried))
+    return run
