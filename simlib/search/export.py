@@ -156,9 +156,8 @@ def as_mermaid(case: Case, told: Mapping[str, Any]) -> str:
             lines.append(f"{lane}->>S: {step['site']} reads{_age(told, number)}")
             lines.append(f"S-->>{lane}: {_list(step['snapshot'])}")
         else:
-            lines.append(
-                f"{lane}->>S: {step['site']} commits, asked for {_list(step['request'])}{_age(told, number)}{_over(step)}"
-            )
+            asked = f"asked for {_list(step['request'])}{_age(told, number)}"
+            lines.append(f"{lane}->>S: {step['site']} commits{_over(step)}, {asked}")
             lines.append(f"Note over S: {_list(step['entry'], 'empty entry')}")
     lines.append(f"Note over S: {_verdict(told, mark=',')}")
     return "\n".join(["sequenceDiagram", *(f"    {_as_entities(visible(line))}" for line in lines)])

@@ -78,9 +78,7 @@ def _steps(
 ) -> Iterator[Step]:
     reads = np.isin(kinds(strategy.discipline.snapshots), READ_BEFORE)
     mine, other = flows
-    if reads[case.sites.index(sites[0])]:
-        yield Step(mine, sites[0], False, -1, {})
-    yield Step(mine, sites[0], False, -1, {})  # what it is going to store
+    yield Step(mine, sites[0], False, -1, {})  # its snapshot, and what it is going to store
     if reads[case.sites.index(sites[1])]:
         yield Step(other, sites[1], False, -1, {})
     yield Step(other, sites[1], True, -1, theirs)
