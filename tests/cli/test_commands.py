@@ -292,6 +292,20 @@ def test_json_with_a_file_writes_the_file(tmp_path):
     assert "in-mutator" in out.read_text()
 
 
+def test_certificates_go_to_a_file_of_their_own_and_results_to_stdout(tmp_path):
+    out = tmp_path / "certificates.json"
+    asked = ("interleave", "--scope", "handler+patch", "--strategy", "in-mutator", "--json", "--certificates", str(out))
+    done = simlib(*asked)
+    told, written = (
+        json.loads(done.stdout)["certificates"]["in-mutator"],
+        json.loads(out.read_text())["strategies"]["in-mutator"],
+    )
+    assert [one["certified"] for one in told.values()] == [one["certified"] for one in written.values()]
+    refused = simlib(*asked, "--out", str(out))
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--out writes the same file" in refused.stderr
+
+
 def test_a_workload_and_its_case_beside_it_work_from_anywhere(tmp_path):
     (tmp_path / "pair").mkdir()
     case = (ROOT / "data" / "cases" / "openclaw-70575.yaml").read_text().replace("case: openclaw-70575", "case: mine")
