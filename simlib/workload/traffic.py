@@ -105,7 +105,7 @@ def draw_all(workload: Workload, case: Case, seed: int, replicates: Sequence[int
     sizes = np.array([np.bincount(part, minlength=len(flows)) for part in kind])  # (replicates, kinds of flow)
     for number, name in enumerate(flows):
         _fill(together, np.flatnonzero(kinds == number), sizes[:, number], name, workload, case, streams)
-    return _split(together, np.cumsum([0, *(part.size for part in kind)]).tolist(), streams)
+    return _split(together, np.cumsum([0, *(part.size for part in kind)]).tolist(), streams.split())
 
 
 def _arrivals(workload: Workload, streams: Streams) -> tuple[list[Floats], list[Ints]]:
@@ -120,9 +120,9 @@ def _arrivals(workload: Workload, streams: Streams) -> tuple[list[Floats], list[
     return arrive, kind
 
 
-def _split(together: Traffic, ends: list[int], streams: Streams) -> list[Traffic]:
-    """One replicate each; `ends` says where each one's flows begin, and where the last one's end."""
-    each = zip(pairwise(ends), np.split(together.initial, len(ends) - 1), streams.split(), strict=True)
+def _split(together: Traffic, ends: list[int], streams: list[Streams]) -> list[Traffic]:
+    """One replicate each, with its streams; `ends` says where each one's flows begin, and where the last one's end."""
+    each = zip(pairwise(ends), np.split(together.initial, len(streams)), streams, strict=True)
     return [_part(together, begin, end, initial, own) for (begin, end), initial, own in each]
 
 
@@ -133,7 +133,7 @@ def beginning(traffic: Traffic, transactions: int) -> Traffic:
 
 
 def _part(traffic: Traffic, begin: int, end: int, initial: Codes, streams: Streams | None) -> Traffic:
-    """The flows from `begin` on and before `end`."""
+    """The flows from `begin` on and before `end`, of one replicate."""
     flows, rows = slice(begin, end), slice(*traffic.first[[begin, end]].tolist())
     return Traffic(
         kinds=traffic.kinds,
