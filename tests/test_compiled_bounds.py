@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-from simlib.calibrate.source import calibrate
+from simlib.calibrate.source import calibrate, kind_of
 from simlib.case.case import load_case
 from simlib.common.shipped import CASE, DATA, shipped_names
 from simlib.estimate.experiment import run
@@ -27,7 +27,7 @@ for name in shipped_names("workloads"):
     for gateways in {workload.store.gateways, workload.store.gateways + 1}:
         store = workload.store.model_copy(update={"gateways": gateways})
         run(workload.model_copy(update={"store": store}), load_case(workload.case), replicates=2, jobs=1)
-races = [str(path) for path in sorted((DATA / "recordings").glob("gateway-*.json")) if "truth" not in path.name]
+races = [str(path) for path in sorted((DATA / "recordings").glob("gateway-*.json")) if kind_of(path) == "races"]
 validate(["store-2026.4.22-after-19328", "store-2026.4.22-two-processes", *races], case, replicates=2)
 
 from numba import config

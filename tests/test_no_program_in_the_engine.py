@@ -11,7 +11,8 @@ from simlib.case.case import load_case
 from simlib.common.shipped import shipped_names
 
 PACKAGE = Path(simlib.__file__).parent
-CASES = [load_case(name) for name in shipped_names("cases")]
+CASES = [load_case(name) for name in shipped_names("cases") if not name.startswith("atlas-")]
+"""Those of the atlas call things by English words."""
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and (path / "__init__.py").is_file())
 
 TELLING = {"handler", "inbound", "turn", "agent", "agents", "upstream", "Upstream", "OpenClaw", *(case.name for case in CASES)}

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from simlib.cli.atlas import atlas
 from simlib.cli.batch import batch
 from simlib.cli.bench import bench
 from simlib.cli.calibrate import calibrate
@@ -49,7 +50,7 @@ for quick in (
     schema,
 ):  # they refuse wrong input before the engine is imported
     app.command()(quick)
-for command in (replay, interleave, calibrate, validate, testbed, sweep):
+for command in (replay, interleave, calibrate, validate, testbed, sweep, atlas):
     app.command()(announced(command))
 
 

@@ -83,7 +83,7 @@ def _proved(found: "Decision", case: "Case", strategy: str) -> "Decision":
     """The decision, failed if an interleaving of the case's scopes clobbers."""
     from simlib.search.prove import prove
 
-    proofs = prove(case, [strategy], [], 0)
+    proofs = prove(case, [strategy])
     safe = proofs.strategies[strategy].safe
     says = f"{found.reason}; {'proved: ' if safe else 'but it can clobber: '}{proofs.verdict(strategy)}"
     return replace(found, decision="pass" if safe else "fail", reason=says)

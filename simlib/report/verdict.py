@@ -99,7 +99,9 @@ def _nothing_seen(result: Result, proofs: Proofs | None, name: str) -> str:
     text = (
         f"`{name}`: no clobber in {rate.exposures.sum():,.0f} {result.case.words.units} {rate_text(rate).removeprefix('0 ')}."
     )
-    return f"{text} Searched exhaustively: {proofs.verdict(name)}." if proofs and name in proofs.strategies else text
+    if proofs is None or name not in proofs.strategies:
+        return text
+    return f"{text} {'Proved' if proofs.certified(name) else 'Searched exhaustively'}: {proofs.verdict(name)}."
 
 
 def _counted(result: Result, name: str) -> str:

@@ -22,16 +22,17 @@ from simlib.case.evaluator import merged, written
 from simlib.case.pairs import Pairs
 from simlib.case.rules import (
     ABSENT,
-    BANK,
     EFFECTIVE_FRESH,
     EFFECTIVE_STALE,
-    FRESH,
+    LITERAL,
     NO_KEY,
-    REQUEST,
+    NO_SOURCE,
+    OVERLAY_FRESH,
     REQUESTED,
-    STALE,
     UNDEFINED,
     Program,
+    Source,
+    unpack,
 )
 from simlib.common.arrays import Codes, Ints
 from simlib.common.compilation import inlined, lean
@@ -111,20 +112,29 @@ def find_cone(case: Case, strategy: Strategy, field: int, *others: int) -> Cone:
                 for mention in _mentions(program, row):
                     fields += [other for other in mention.fields if other not in fields]
                     for key in mention.keys:
-                        keys[site].setdefault(key, False)
+                        keys[site][key] = keys[site].get(key, False) or mention.clears
                     kin.join([("field", member)] if mention.is_value else [], mention)
                 if program.when[row] == REQUESTED:
-                    keys[site][int(program.value[row, 0]) % BANK] = True
+                    keys[site][int(program.asks[row])] = True
     requests, costs = zip(*(_requests(options, len(case.request)) for options in keys), strict=True)
     return Cone(tuple(fields), requests, costs, _images([kin.find(("field", member)) for member in fields]))
 
 
+def mentioned(program: Program, row: int) -> tuple[set[int], set[int]]:
+    """The entry fields and the request keys that one rule looks at."""
+    found = list(_mentions(program, row))
+    return {field for one in found for field in one.fields}, {key for one in found for key in one.keys}
+
+
 class _Mention(NamedTuple):
-    """Entry fields and request keys that a rule looks at together; `is_value`: it may write what it finds there."""
+    """Entry fields and request keys that a rule looks at together; `is_value`: it may write what it finds there; `clears`: it
+    tells a cleared key from one that is not named.
+    """
 
     fields: list[int]
     keys: list[int]
     is_value: bool
+    clears: bool = False
 
 
 class _Kin:
@@ -152,16 +162,30 @@ def _rows(program: Program, field: int) -> Iterator[tuple[int, int]]:
                 yield site, row
 
 
+def _sources(program: Program, row: int) -> Iterator[tuple[Source, bool]]:
+    """Every source of a rule, and whether the rule may write what it finds there."""
+    conditions = program.condition[program.needs[row] : program.needs[row + 1]]
+    for table, is_value in ((program.value[row], True), (program.unless[row], False), (conditions, False)):
+        yield from ((unpack(source), is_value) for source in table.ravel().tolist() if source != NO_SOURCE)
+
+
 def _mentions(program: Program, row: int) -> Iterator[_Mention]:
-    for table, is_value in ((program.value, True), (program.unless, False)):
-        for source in table[row].tolist():
-            bank, index = divmod(source, BANK)
-            if bank in (STALE, FRESH):
-                yield _Mention([index], [], is_value)
-            if bank in (REQUEST, EFFECTIVE_STALE, EFFECTIVE_FRESH) and index != NO_KEY:
-                yield _Mention([], [index], is_value)
-            if bank in (EFFECTIVE_STALE, EFFECTIVE_FRESH):
-                yield _Mention(program.conflict_entry.tolist(), program.conflict_request.tolist(), is_value=False)
+    for source, is_value in _sources(program, row):
+        keys = [key for key in source.keys if key != NO_KEY]
+        yield _Mention([*source.fields], keys, is_value, clears=source.bank > LITERAL)
+        if source.bank in (EFFECTIVE_STALE, EFFECTIVE_FRESH):
+            yield _Mention(program.conflict_entry.tolist(), program.conflict_request.tolist(), is_value=False)
+
+
+def has_updates(case: Case, strategy: Strategy, cone: Cone) -> bool:
+    """Whether a rule about the cone has `update(...)`, whose values have no end: each commit can make a new one."""
+    return any(
+        source.bank > OVERLAY_FRESH
+        for field in cone.fields
+        for program in (strategy.program, case.reference.program)
+        for _, row in _rows(program, field)
+        for source, _ in _sources(program, row)
+    )
 
 
 def _requests(options: dict[int, bool], width: int) -> tuple[Codes, Ints]:
@@ -197,8 +221,12 @@ def tabulate(case: Case, strategy: Strategy, cone: Cone) -> Commits:
     """What each site's commit can do to the cone, for every snapshot, fresh entry and request.
 
     Raises:
-        RunError: the cone is too large to be written down.
+        RunError: the cone is too large to be written down, or has updates.
     """
+    if has_updates(case, strategy, cone):
+        raise RunError(
+            f"{case.name}, strategy {strategy.name}: {case.fields[cone.fields[0]]} is not searched: it depends on update(...)"
+        )
     most = max(len(requests) for requests in cone.requests)
     shape = (len(case.sites), cone.entries, cone.entries, most)
     if np.prod([float(size) for size in shape]) > LARGEST:

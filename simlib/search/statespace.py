@@ -19,6 +19,9 @@ from simlib.search.dependencies import END, Commits, Cone
 CACHED, NEWEST = -1, -2
 """In place of a slot. CACHED: the snapshot is read through the cache when the lock is granted. NEWEST: it is the fresh one."""
 
+THROUGH_CACHE, PAST_CACHE = 1, 2
+"""How a step reads; 0: it is a commit."""
+
 FLOW, SITE, READS, AGE, REQUEST, FINDING, COST = range(7)
 """Columns of a move: number of the flow and of the site, 1 for a read and 0 for a commit, how many commits old the snapshot is;
 and of a commit the number of its request, how it is judged, and what the request costs."""
@@ -37,7 +40,7 @@ class System(NamedTuple):
     site: Ints
     """(flows, steps)."""
     reads: Ints
-    """(flows, steps): whether the step is a read."""
+    """(flows, steps): THROUGH_CACHE or PAST_CACHE where the step is a read, else 0."""
     slot: Ints
     """(flows, steps): the slot that a read fills or a commit uses, CACHED or NEWEST."""
     frees: Ints
@@ -75,7 +78,7 @@ def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits:
         for position, step in enumerate(steps):
             site[number, position], reads[number, position], slot[number, position] = step
             frees[number, position] = step[2] >= 0 and step[2] not in [later[2] for later in steps[position + 1 :]]
-            asks_cache[number, position] = any(later[1] or later[2] == CACHED for later in steps[position:])
+            asks_cache[number, position] = any(later[1] == THROUGH_CACHE or later[2] == CACHED for later in steps[position:])
     alike = np.array([_alike(commits, sites) for sites in users], dtype=np.int64)
     digits = [steps + 1 for steps in length] + [stale_reads + 1] * len(flows) + [cone.entries] * (1 + stale_reads + len(users))
     if math.prod(digits) >= 2**63:
@@ -89,21 +92,24 @@ def make_system(case: Case, scope: Scope, stale_reads: int, cone: Cone, commits:
     )  # fmt: skip
 
 
-def lay_out(case: Case, scope: Scope) -> tuple[list[list[tuple[int, bool, int]]], list[list[int]]]:
-    """The steps (site, is a read, slot) of every flow, and for every slot the sites that commit with it."""
-    flows: list[list[tuple[int, bool, int]]] = []
+def lay_out(case: Case, scope: Scope) -> tuple[list[list[tuple[int, int, int]]], list[list[int]]]:
+    """The steps (site, how it reads, slot) of every flow, and for every slot the sites that commit with it.
+
+    A replica that lags and a process's memory are read as a cache is: they show an older entry.
+    """
+    flows: list[list[tuple[int, int, int]]] = []
     users: list[list[int]] = []
     kinds = snapshots.kinds(case.snapshots)
     for name, sites in scope.flows:
-        steps: list[tuple[int, bool, int]] = []
+        steps: list[tuple[int, int, int]] = []
         slots: dict[str, int] = {}
         for site in sites:
             number = case.sites.index(site)
             kind, snapshot = kinds[number], case.snapshots[number]
-            if kind == snapshots.OWN:
+            if kind in snapshots.READ_BEFORE:
                 slots[site] = len(users)
                 users.append([number])
-                steps.append((number, True, slots[site]))
+                steps.append((number, PAST_CACHE if kind == snapshots.DIRECT else THROUGH_CACHE, slots[site]))
             elif kind != snapshots.INHERITED:
                 slots[site] = CACHED if kind == snapshots.IN_LOCK else NEWEST
             elif slots[snapshot] >= 0:
@@ -113,7 +119,7 @@ def lay_out(case: Case, scope: Scope) -> tuple[list[list[tuple[int, bool, int]]]
                 raise InputError(
                     f"scope {scope.name}: {site} of {name} inherits from {snapshot}, which reads nothing before the lock"
                 )
-            steps.append((number, False, slots[site]))
+            steps.append((number, 0, slots[site]))
         flows.append(steps)
     return flows, users
 
@@ -150,7 +156,7 @@ def moves(system: System, state: Any, after: Any, move: Any) -> int:
             continue
         site, slot, oldest = system.site[flow, step], system.slot[flow, step], state[flows + flow]
         if system.reads[flow, step]:
-            for age in range(oldest + 1):
+            for age in range(oldest + 1 if system.reads[flow, step] == THROUGH_CACHE else 1):
                 after[count] = state
                 after[count, flow] = step + 1
                 after[count, flows + flow] = age if system.asks_cache[flow, step + 1] else 0
