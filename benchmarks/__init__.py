@@ -31,7 +31,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {
         **engines.measure(100_000 if quick else 1_000_000),
         **replays.measure(8 if quick else 80),
-        **runs.measure(4 if quick else 24),
+        **runs.measure(),
         **queues.measure(5_000 if quick else 30_000),
         **rare.measure(),
     }

@@ -164,7 +164,7 @@ def updated(old: int, asked: int, commutative: bool) -> int:
         >>> updated(updated(3, 1, False), 2, False) == updated(updated(3, 2, False), 1, False)
         False
     """
-    step = _scrambled(UPDATED + asked)
+    old, step = int(old), _scrambled(UPDATED + int(asked))  # without numba, too, they are no 32-bit numbers
     if not commutative:
         return UPDATED + _scrambled((_scrambled(old) + step) % _WORD) % UPDATED
     before = old - UPDATED if old >= UPDATED else _scrambled(old)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simlib.cli.options import Json, OneCase, Strategies, number
-from simlib.cli.output import complain, print_json, print_table, print_text
+from simlib.cli.output import complain, line_a_minute, print_json, print_table, print_text, progress_bar
 from simlib.common import bounds
 from simlib.common.errors import InputError, allowed
 from simlib.common.shipped import CASE, REPORTS, find
@@ -68,13 +68,15 @@ def interleave(
         if out and certificates.absolute() == out.absolute():
             raise InputError(f"--certificates {certificates}: --out writes the same file; give another name")
         check_output(certificates, find("cases", case))
-    proofs = prove(compiled, strategies, scopes, stale_reads)
+    with progress_bar("the search"):
+        proofs = prove(compiled, strategies, scopes, stale_reads)
     if certificates:
         with replacing(certificates) as temporary:  # and no word on stdout, where the result goes
             temporary.write_text(json.dumps(to_json(compiled, proofs.certificates), indent=2) + "\n", encoding="utf-8")
     if form == "report":
         parameters = {"case": case, "strategies": strategies, "scopes": scopes, "stale_reads": proofs.stale_reads}
-        make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
+        with line_a_minute("the report"):
+            make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
         print(page)
     elif form:
         _show(proofs, form, out)

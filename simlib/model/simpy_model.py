@@ -61,7 +61,7 @@ class Run:
     def times_of(self, attempt: int) -> AttemptTimes:
         """How long the parts of that attempt take, from 1."""
         if attempt > len(self.times):
-            self.times.append(self.timetable[attempt].plain())
+            self.times.append(self.timetable.attempt(attempt).plain())
         return self.times[attempt - 1]
 
     def judge(self, step: int, session: int, shown: Shown, attempt: int) -> int:

@@ -100,7 +100,7 @@ class Queue:
     busy: bool = False
 
     def leave(self) -> None:
-        """Let the next one have its turn."""
+        """Let the next one go on."""
         if self.waiting:
             self.waiting.popleft().succeed()
         else:
@@ -145,9 +145,9 @@ class Gateway:
         if queue.busy:
             if not timeout:
                 return False
-            turn = self.env.event()
-            queue.waiting.append(turn)
-            yield turn
+            called = self.env.event()
+            queue.waiting.append(called)
+            yield called
         queue.busy = True
         began, tries = self.env.now, 0
         while lock in self.file.locked:

@@ -153,8 +153,11 @@ def _write(pairs: Pairs, pair: int, runs: bool, at: Commit, timeline: Timeline, 
         value = merged(before, patch)
     if value == before and right == before and not sets:
         return
-    found = finding(pairs.strategy, pair, versions, at.stale, at.fresh, timeline.request, at.row, right, value, asked)
-    change(books, at, field, value)
+    if value != before:
+        change(books, at, field, value)
+    found = NONE
+    if value != right:
+        found = finding(pairs.strategy, pair, versions, at.stale, at.fresh, timeline.request, at.row, right, value, asked)
     enter(books, at.row, at.owner, field, timeline.end[at.row], sets, found, before, right, value, versions[at.stale, field])
 
 
@@ -162,8 +165,6 @@ def _write(pairs: Pairs, pair: int, runs: bool, at: Commit, timeline: Timeline, 
 def change(books: Books, at: Commit, field: int, value: int) -> None:
     """Put a value into the entry that the commit leaves; its first change makes a new version."""
     versions, version = books.versions, books.newest[at.owner]
-    if value == versions[version, field]:
-        return
     if version == at.fresh:
         version = books.counts[VERSIONS]
         for column in range(versions.shape[1]):

@@ -84,7 +84,7 @@ def make_entry(name: str, seed: int = 1, replicates: int | None = None, jobs: in
             Judged(
                 name=strategy,
                 title=variant.title,
-                verdict="cannot tell" if strategy == case.baseline else judge(bug, row, proved),
+                verdict="cannot tell" if strategy == case.baseline else judge(bug, row, proved or result.clean(strategy)),
                 proved=proved,
                 clobber_rate=row["clobber_rate"],
                 failed_rate=row["failed_rate"],
@@ -95,22 +95,21 @@ def make_entry(name: str, seed: int = 1, replicates: int | None = None, jobs: in
     return Entry(case, workload, tuple(judged))
 
 
-def judge(bug: Mapping[str, Any], cure: Mapping[str, Any], proved: bool) -> Verdict:
+def judge(bug: Mapping[str, Any], cure: Mapping[str, Any], clean: bool) -> Verdict:
     """What becomes of the bug with a cure.
 
     It `harms` if it clobbers more than the bug, or fails more units of work than the bug clobbered and failed; it `ends` the
-    clobbers if that is proved, or none was seen at any write site; else it makes them `rarer`, if the intervals say so.
+    clobbers if it is clean; else it makes them `rarer`, if the intervals say so.
 
     Args:
         bug: what `run --json` says of the baseline.
         cure: what it says of the other strategy.
-        proved: whether certificates say that the cure cannot clobber.
+        clean: whether the cure cannot clobber, by proof, or was not seen to lose anything at any write site.
     """
-    lost, difference = cure["clobber_rate"], cure["difference_from_baseline"]
-    before = bug["clobber_rate"]["high"] + bug["failed_rate"]["high"]
+    difference, before = cure["difference_from_baseline"], bug["clobber_rate"]["high"] + bug["failed_rate"]["high"]
     if difference["low"] > 0 or cure["failed_rate"]["low"] > before:
         return "harms"
-    if proved or not (lost["estimate"] or cure["lost_write_rate"]["estimate"] or any(cure["by_site"].values())):
+    if clean:
         return "ends"
     return "rarer" if difference["high"] < 0 else "cannot tell"
 

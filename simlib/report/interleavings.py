@@ -145,7 +145,9 @@ def _shortest(proofs: Proofs, kind: str) -> Callable[[Mapping[str, Any]], str]:
             return f"{steps} steps ({site}, {field})"
         if proofs.certified(row["strategy"]):
             return "cannot"
-        return "not searched" if proofs.strategies[row["strategy"]].not_searched else "unreachable"
+        if proofs.strategies[row["strategy"]].not_searched:
+            return "not searched"
+        return "unreachable" if proofs.case.is_plain(proofs.case.strategies[row["strategy"]].discipline) else "none found"
 
     return form
 

@@ -119,6 +119,35 @@ def _read_time(steps: tuple[Step, ...], number: int) -> float:
     return own[-1] + 1.0 if own else number + 0.4
 
 
+def is_let_through(case: Case, counterexample: Counterexample) -> bool:
+    """Whether the guards of the strategy accept every commit of the schedule, as whole entries show it.
+
+    Raises:
+        RunError: replay does not confirm the schedule.
+    """
+    strategy = case.strategy(counterexample.strategy)
+    if not any(strategy.discipline.guards):
+        return True
+    outcomes, _ = judge(case, counterexample)
+    history = outcomes.history
+    entries = np.concatenate([history.initial, outcomes.entries])
+    for row, site in enumerate(history.site):
+        guard = strategy.discipline.guards[site]
+        if guard is None or guard.used_up == "write":
+            continue
+        columns = [case.fields.index(field) for field in guard.fields]
+        stale, fresh, left = entries[history.snapshot[row] + 1], entries[row], entries[row + 1]
+        accepted = {
+            "version": history.snapshot[row] == row - 1,
+            "reordered_bytes": row == 0,
+            "fields": (stale == fresh)[columns].all(),
+            "owner": (left == fresh)[columns].all(),
+        }
+        if not accepted[guard.compared]:
+            return False
+    return True
+
+
 def judge(case: Case, counterexample: Counterexample) -> tuple[Outcomes, int]:
     """Replay the schedule; returns the replay, and which of its clobbers (by number) is the one that the counterexample names.
 

@@ -34,16 +34,18 @@ from simlib.case.rules import (
     Source,
     unpack,
 )
-from simlib.common.arrays import Codes, Ints
+from simlib.common.arrays import Bools, Codes, Ints
 from simlib.common.compilation import inlined, lean
 from simlib.common.errors import RunError
 from simlib.replay.judging import NONE, finding
+from simlib.search.reliance import rely
 
 VALUES = 2
 """Defined values of a field; beside them it can be undefined. Two are the fewest with an older and a newer one."""
 VALUE_COST, CLEAR_COST = 100, 1
 """The price of a value, and of a cleared key, in an entry or a request; of equally short schedules the cheapest wins."""
 END = -1
+SKIPPED = -1
 """The end of a row of choices."""
 LARGEST = 200_000_000
 """The most commits that are tabulated for one cone."""
@@ -89,7 +91,7 @@ class Commits(NamedTuple):
     finding: Ints
     """How `judging.finding` judges the commit in the field that the cone is of."""
     request: Ints
-    """Number of the request in `Cone.requests`."""
+    """Number of the request in `Cone.requests`; SKIPPED: the guard rejects it, and nobody is told."""
     cost: Ints
 
 
@@ -218,7 +220,9 @@ def entry_digits(fields: int) -> Codes:
 
 
 def tabulate(case: Case, strategy: Strategy, cone: Cone) -> Commits:
-    """What each site's commit can do to the cone, for every snapshot, fresh entry and request.
+    """What each site's commit can do to the cone, for every snapshot, fresh entry and request that its guard lets through.
+
+    What a guard compares outside the cone is taken for unchanged.
 
     Raises:
         RunError: the cone is too large to be written down, or has updates.
@@ -241,18 +245,40 @@ def tabulate(case: Case, strategy: Strategy, cone: Cone) -> Commits:
     weights = np.zeros(len(case.fields), dtype=np.int64)
     weights[members] = (VALUES + 1) ** np.arange(members.size)
     for site, (requests, costs) in enumerate(zip(cone.requests, cone.costs, strict=True)):
-        _tabulate_site(strategy.pairs, site, weights, entries, requests, costs, Commits(*(table[site] for table in commits)))
+        accepts = _accepts(case, strategy, site)
+        of_site = Commits(*(table[site] for table in commits))
+        _tabulate_site(strategy.pairs, site, accepts, weights, entries, requests, costs, of_site)
     return commits
 
 
+class _Accepts(NamedTuple):
+    """Which writes of a site are let through: the fields in which snapshot and store agree, and those that the write keeps."""
+
+    same: Bools
+    kept: Bools
+    skips: bool
+    """Whether the flow goes on after a write that is not."""
+
+
+def _accepts(case: Case, strategy: Strategy, site: int) -> _Accepts:
+    reliance, guard = rely(case, strategy.discipline, case.sites[site]), strategy.discipline.guards[site]
+    same, kept = (np.array([field in names for field in case.fields]) for names in (reliance.same, reliance.kept))
+    return _Accepts(same, kept, guard is not None and guard.used_up == "skip")
+
+
 @lean
-def _tabulate_site(pairs: Pairs, site: int, weights: Any, entries: Any, requests: Any, costs: Any, commits: Commits) -> None:
+def _tabulate_site(
+    pairs: Pairs, site: int, accepts: _Accepts, weights: Any, entries: Any, requests: Any, costs: Any, commits: Commits
+) -> None:
     """Fill the site's part of `commits`; `weights` are what the digits of an entry's number are worth, 0 outside the cone."""
     for snapshot in range(len(entries)):
         for current in range(len(entries)):
-            count = 0
+            count, rejected = 0, False
             for request in range(len(requests)):
                 entry, found = _outcome(pairs, site, weights, entries, snapshot, current, requests, request)
+                if not _is_let_through(accepts, weights, entries, snapshot, current, entry):
+                    rejected = True
+                    continue
                 for choice in range(count):
                     same = commits.entry[snapshot, current, choice] == entry
                     if same and commits.finding[snapshot, current, choice] == found:
@@ -263,6 +289,20 @@ def _tabulate_site(pairs: Pairs, site: int, weights: Any, entries: Any, requests
                     commits.request[snapshot, current, count] = request
                     commits.cost[snapshot, current, count] = costs[request]
                     count += 1
+            if rejected and accepts.skips and count < commits.entry.shape[2]:
+                commits.entry[snapshot, current, count] = current
+                commits.request[snapshot, current, count] = SKIPPED
+
+
+@inlined
+def _is_let_through(accepts: _Accepts, weights: Any, entries: Any, stale: int, fresh: int, left: int) -> bool:
+    """Whether the site's guard accepts the write that leaves the entry of that number."""
+    for field in range(weights.size):
+        if weights[field] and accepts.same[field] and entries[stale, field] != entries[fresh, field]:
+            return False
+        if weights[field] and accepts.kept[field] and entries[left, field] != entries[fresh, field]:
+            return False
+    return True
 
 
 @inlined

@@ -18,28 +18,35 @@ What makes the search small, and why it misses nothing all the same:
   values in a schedule gives a schedule with the same findings, so of a state's images only the least is kept.
 - *Snapshots under which no later commit differs are one.* That includes those that nobody will use again.
 - *Entries that no flow can still read are forgotten.*
+- *A rejected attempt is no step.* It changes nothing, so what an attempt after it does, an attempt in its place does. Guards
+  look at the fields of a cone; what they compare outside it is taken for unchanged, and each schedule that is found is tried on
+  whole entries.
+- *A flow that holds a lock is not interrupted by who waits for it*, and runs to its end.
 
 A flow that gives up waiting for the lock ends there; the search judges every beginning of every schedule, so it is covered.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from simlib.case.case import Case, Scope, Strategy
 from simlib.case.discipline import Discipline
+from simlib.case.snapshots import READ_BEFORE, kinds
 from simlib.common import bounds
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.replay.judging import KINDS
 from simlib.search.breadth_first import Found, Search, search
 from simlib.search.certificate import Certificate, certify
-from simlib.search.counterexample import Counterexample, Step
-from simlib.search.dependencies import Cone, find_cone, tabulate
-from simlib.search.statespace import CACHED, lay_out, make_system
+from simlib.search.counterexample import Counterexample, Step, is_let_through
+from simlib.search.dependencies import SKIPPED, Cone, find_cone, has_updates, tabulate
+from simlib.search.reliance import rely
+from simlib.search.statespace import CACHED, NEWEST, PAST_CACHE, lay_out, make_system
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,9 @@ class Proofs:
         names = ", ".join(scope.name for scope in self.scopes) if len(self.scopes) <= 3 else f"all {len(self.scopes)} scopes"
         counted = f"{sum(proof.states.values()):,} states, {sum(self.schedules.values()):,} orders of steps"
         assumed = ", assuming caches are always up to date" if self.assumes_caches else ""
-        return f"unreachable in {names} ({counted}{assumed})"
+        discipline = self.case.strategies[strategy].discipline
+        word = "unreachable" if self.case.is_plain(discipline) else "no schedule found"
+        return f"{word} in {names} ({counted}{assumed})"
 
     def _certified_verdict(self, strategy: str) -> str:
         certificates = self.certificates[strategy]
@@ -248,31 +257,41 @@ def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = ()
 def _search(case: Case, strategy: Strategy, scopes: Sequence[Scope], stale_reads: int, known: dict[Any, Search]) -> Proof:
     """Everything that a strategy can do; `known` keeps searches for strategies that do the same to a field."""
     states = dict.fromkeys((scope.name for scope in scopes), 0)
-    if obstacle := not_searchable(case, strategy.discipline):
+    if obstacle := not_searchable(case, strategy.discipline, sites_of(case, scopes)):
         return Proof(strategy.name, states, (), obstacle)
     found: list[Counterexample] = []
-    seen_so = replace(case, snapshots=strategy.discipline.snapshots)
-    for field in range(len(case.fields)):
+    obstacle, discipline = "", strategy.discipline
+    for field, name in enumerate(case.fields):
         cone = find_cone(case, strategy, field)
+        if has_updates(case, strategy, cone):
+            obstacle = f"{name} depends on update(...)"
+            continue
         commits = tabulate(case, strategy, cone)
         # All that a search sees of a strategy and a field is this table: equal tables have equal searches.
         table = hashlib.sha256(b"".join([cone.images.tobytes(), *(part.tobytes() for part in commits)])).digest()
         for scope in scopes:
-            key = (scope, table, seen_so.snapshots)
+            key = (scope, table, discipline.snapshots, discipline.locks, discipline.guards)
             if key not in known:
-                system = make_system(seen_so, scope, stale_reads, cone, commits)
-                known[key] = search(system, cone, f"scope {scope.name}, strategy {strategy.name}, {case.fields[field]}")
+                system = make_system(case, scope, stale_reads, cone, commits, discipline)
+                known[key] = search(system, cone, f"scope {scope.name}, strategy {strategy.name}, {name}")
             states[scope.name] += known[key].states
-            found += [_counterexample(seen_so, strategy.name, scope, cone, one) for one in known[key].found]
+            found += [_counterexample(case, strategy, scope, cone, one) for one in known[key].found]
     found.sort(key=lambda one: (len(one.steps), one.price))
-    return Proof(strategy.name, states, tuple(found))
+    kept = tuple(one for one in found if is_let_through(case, one))
+    if found and not kept:
+        obstacle = obstacle or "its guards compare fields together that were searched apart"
+    return Proof(strategy.name, states, kept, obstacle)
 
 
-def not_searchable(case: Case, discipline: Discipline) -> str:
-    """Why the search cannot show what happens under a discipline; empty if it can."""
-    return (
-        "" if discipline == replace(case.plain(discipline.in_lock), snapshots=discipline.snapshots) else "its locks and guards"
-    )
+def not_searchable(case: Case, discipline: Discipline, sites: Sequence[str]) -> str:
+    """Why the search cannot show what these write sites do under a discipline; empty if it can."""
+    for site in sites:
+        if broken := rely(case, discipline, site).broken:
+            return f"at {site} {broken}"
+        guard = discipline.guards[case.sites.index(site)]
+        if guard and guard.used_up == "write" and guard.attempts > 1:
+            return f"what {site} writes all the same after {guard.attempts} rejected attempts takes more flows than a scope has"
+    return ""
 
 
 def sites_of(case: Case, scopes: Sequence[Scope]) -> list[str]:
@@ -300,20 +319,25 @@ def _choose_scopes(case: Case, names: Sequence[str]) -> tuple[Scope, ...]:
     return tuple(by_name[name] for name in names or by_name)
 
 
-def _counterexample(case: Case, strategy: str, scope: Scope, cone: Cone, found: Found) -> Counterexample:
+def _counterexample(case: Case, strategy: Strategy, scope: Scope, cone: Cone, found: Found) -> Counterexample:
     """The found moves as steps, with names instead of numbers where a person looks."""
-    flows, _ = lay_out(case, scope)
+    flows, _ = lay_out(case, scope, strategy.discipline)
+    reads_before = np.isin(kinds(strategy.discipline.snapshots), READ_BEFORE)
     made, commits = [0] * len(flows), 0
     held: dict[int, int] = {}
     steps = []
     for flow, site, reads, age, request, _, _ in found.moves:
         slot = flows[flow][made[flow]][2]
         made[flow] += 1
+        if request == SKIPPED:
+            continue
         shows = held[slot] if not reads and slot >= 0 else commits - 1 - age
         if reads:
             held[slot] = shows
         else:
             commits += 1
+            if slot == NEWEST and reads_before[site]:
+                steps.append(Step(flow, case.sites[site], False, shows, {}))
         row = cone.requests[site][request] if not reads else ()
         steps.append(
             Step(
@@ -325,7 +349,7 @@ def _counterexample(case: Case, strategy: str, scope: Scope, cone: Cone, found: 
             )
         )
     return Counterexample(
-        strategy=strategy,
+        strategy=strategy.name,
         scope=scope,
         site=case.sites[found.site],
         field=case.fields[cone.fields[0]],
@@ -339,7 +363,7 @@ def _counterexample(case: Case, strategy: str, scope: Scope, cone: Cone, found: 
 
 def schedules(case: Case, scope: Scope, stale_reads: int) -> int:
     """How many complete orders of the scope's steps there are, with what each read through the cache may show."""
-    flows, _ = lay_out(case, scope)
+    flows, _ = lay_out(case, scope, case.plain())
 
     @cache
     def count(made: tuple[int, ...], lag: tuple[int, ...]) -> int:
@@ -350,7 +374,7 @@ def schedules(case: Case, scope: Scope, stale_reads: int) -> int:
             ended = False
             _, reads, slot = steps[made[flow]]
             after = tuple(number + (other == flow) for other, number in enumerate(made))
-            ages = range(lag[flow] + 1)
+            ages = range(lag[flow] + 1 if reads != PAST_CACHE else 1)
             if reads:
                 total += sum(count(after, (*lag[:flow], age, *lag[flow + 1 :])) for age in ages)
             else:

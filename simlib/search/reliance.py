@@ -52,16 +52,17 @@ def rely(case: Case, discipline: Discipline, site: str) -> Reliance:
 
 
 def _exclusive(case: Case, discipline: Discipline) -> list[Lock]:
-    """The locks of one scope by which each commit to an entry excludes all others; none if a site takes none of them.
+    """The locks by which each commit to an entry excludes all others; none if a site takes none of a scope.
 
     A lock on the store and one on an entry do not exclude each other; who may go on without a lock excludes nobody; and who
     stores the whole file must be alone with the file.
     """
+    found = []
     for scope in ("store",) if discipline.stores == "store" else ("store", "entry"):
         locks = [lock for lock in discipline.locks if lock.scope == scope and lock.late == "fail"]
         if frozenset(case.sites) <= frozenset().union(*(lock.sites for lock in locks)):
-            return locks
-    return []
+            found += locks
+    return found
 
 
 def _is_lockless(discipline: Discipline, site: str) -> bool:

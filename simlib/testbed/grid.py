@@ -12,7 +12,7 @@ import pandas as pd
 from simlib.case.case import Case
 from simlib.common.arrays import Floats
 from simlib.common.errors import InputError
-from simlib.common.files import file_name, replacing, validated
+from simlib.common.files import file_name, make_folder, replacing, validated
 from simlib.model.history import write_parquet
 from simlib.replay.replay import replay_strategy
 from simlib.testbed.run import TestbedRun, run_testbed
@@ -100,7 +100,7 @@ def run_grid(
     """
     rows: list[dict[str, Any]] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise InputError(
             f"{folder}: cannot make this folder: {error.strerror}; allowed: a folder that can be written"

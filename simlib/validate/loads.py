@@ -2,18 +2,17 @@
 
 A recording holds a phase for each rate: when every unit of work was sent and whether a guard failed it, and when every outside
 write was sent and answered. Outside writes are served one after the other, so the time that each took the store's one writer is
-known: from when it was sent, or the one before it was answered, until it was answered. The mean of every other one goes into the
-section's workload; how many units fail, and how long the other writes take, is then predicted. What the mean is not known to,
-each replicate has drawn anew, by resampling those that were fitted.
+known: from when it was sent, or the one before it was answered, until it was answered. The mean of every other one goes into
+the section's workload; how many units fail, and how long the other writes take, is then predicted. How well the mean is known
+is part of the prediction: each replicate resamples those that were fitted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from simlib.case.case import Case
 from simlib.case.sections import LoadsModel, needed
@@ -23,6 +22,7 @@ from simlib.common.json_text import parse_json
 from simlib.model.compiled_model import simulate
 from simlib.model.history import FAILED, History
 from simlib.validate.predict import LEVEL
+from simlib.validate.scores import Condition
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Recorded, Workload, load_workload
 
@@ -166,33 +166,26 @@ def _waits(case: Case, section: LoadsModel, history: History, last: float, relea
     return np.asarray((answered - history.read[rows])[answered <= last], dtype=np.float64)
 
 
-def predictions(paths: list[Path], case: Case, replicates: int = 39, seed: int = 1) -> Iterator[Prediction]:
-    """Every phase of these recordings, predicted."""
-    for path in paths:
-        for phase in read_phases(path, case):
-            yield predict_phase(phase, case, replicates, seed)
+def validate_loads(path: Path, case: Case, replicates: int = 39, seed: int = 1) -> list[Condition]:
+    """Of each phase of a recording the share of the units of work that fail, and the median wait of an outside write.
 
+    The wait is observed on the outside writes that nothing was fitted to.
 
-def predictions_frame(found: list[Prediction]) -> pd.DataFrame:
-    """A row a phase: the share of units that fail, and the median seconds to an outside write's answer (observed on the half
-    held out); each observed, predicted, and with its 95 % prediction interval.
+    Raises:
+        InputError: the file is no such recording, or the case does not say what it shows.
     """
-    return pd.DataFrame(
-        {
-            "source": one.phase.source,
-            "rule": one.phase.rule,
-            "rate": one.phase.rate,
-            "units": one.phase.units.size,
-            "failed_observed": float(one.phase.failed.mean()),
-            **_columns("failed", one.failed),
-            "waited_observed_s": one.phase.waited,
-            **_columns("waited_s", one.waited),
-        }
-        for one in found
-    )
-
-
-def _columns(name: str, values: Floats) -> dict[str, float]:
-    """The mean, and the ends of the interval."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="closest_observation")
-    return {name: float(values.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
+    conditions = []
+    for phase in read_phases(path, case):
+        found, count = predict_phase(phase, case, replicates, seed), phase.units.size
+        failing = float(found.failed.mean())
+        figures = [("failed", float(phase.failed.mean()), found.failed, count, failing * (1 - failing) / count)]
+        if phase.sent.size > 1:
+            figures.append(("wait_p50_s", phase.waited, found.waited, phase.sent[1::2].size, 0.0))
+        for name, seen, predicted, n, variance in figures:
+            low, high = np.quantile(predicted, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="closest_observation").tolist()
+            figure = f"{name}, {phase.rate:g} a second"
+            inside = bool(low <= seen <= high)
+            conditions.append(
+                Condition(phase.source, phase.rule, figure, seen, float(predicted.mean()), low, high, inside, n, variance)
+            )
+    return conditions

@@ -1,8 +1,8 @@
 """An independent checker of certificates: `python certificate_checker.py CASE.yaml CERTIFICATES.json`.
 
 Plain Python with its own reading of a case file; it shares no code with what it checks, and takes a certificate's word for
-nothing: it derives anew what locks and guards give, and tries every case by its own rules. It knows store locks, guards that
-compare a version or fields, and the rule notation without delivery contexts of other shapes; else it says no.
+nothing: it derives anew what locks and guards give, and tries every case by its own rules. It does not know every notation (no
+`overlay`, `update`, `only_if`), and only locks that all sites take; else it says no.
 """
 
 import json
@@ -69,33 +69,44 @@ def left(case, field, rule, world):
     return before if value is None and rule.get("when") == "defined" else value
 
 
+WHOLE = ("version", "reordered_bytes")
+
+
 def same_fields(case, strategy, site):
-    """The fields in which snapshot and store agree at each commit; None where the entry may not be the newest."""
+    """The fields in which snapshot and store agree at each commit, and those that the write leaves as they are.
+
+    None where the entry that is merged over may not be the newest.
+    """
     guard = strategy.get("guards", {}).get(site, {})
     locks, stores = strategy.get("locks", [{}]), strategy.get("stores", "entry")
-    sound = [one for one in locks if one.get("scope", "store") == "store" and one.get("late", "fail") == "fail"]
+    fit = ("store",) if stores == "store" else ("store", "entry")
+    sound = [one for one in locks if one.get("scope", "store") in fit and one.get("late", "fail") == "fail"]
     alone = any(not one.get("sites") for one in sound)
     compares = guard.get("compare", []) if guard.get("used_up") != "write" else []
     if not alone:
         compares = compares if guard.get("atomic", True) and not locks else []
-        if stores != "fields" and not (compares == "version" and (stores == "entry" or guard.get("scope") == "store")):
+        if stores != "fields" and not (compares in WHOLE and (stores == "entry" or guard.get("scope") == "store")):
             return None
     snapshot = strategy.get("snapshots", {}).get(site, case["sites"][site]["snapshot"])
     wide = snapshot == "direct" and any(not one.get("sites") and one.get("span", "merge") != "merge" for one in sound)
-    if compares == "version" or wide or (snapshot == "none" and alone):
-        return set(case["fields"])
+    if compares in WHOLE or wide or (snapshot == "none" and alone):
+        return set(case["fields"]), set()
+    if compares == "owner":
+        serial = case["reference"].get(site, {})
+        return set(), {field for field in case["fields"] if not rule_of(serial, field)}
     table = strategy["sites"][site] if isinstance(strategy["sites"][site], dict) else case["reference"].get(site, {})
     rules = {field: rule for field in case["fields"] if (rule := rule_of(table, field))}
     read = {one[6:] for rule in rules.values() for one in mentions(case, rule) if one.startswith("stale.")}
     words = {"bytes": case["fields"], "read_set": read, "write_set": rules}
-    return set(compares if isinstance(compares, list) else words.get(compares, ()))
+    return set(compares if isinstance(compares, list) else words.get(compares, ())), set()
 
 
 def check_site(case, strategy, site, values):
     """How many cases there are if the site is right in all of them; None: it is not."""
-    same = same_fields(case, strategy, site)
-    if same is None:
+    given = same_fields(case, strategy, site)
+    if given is None:
         return None
+    same, kept = given
     serial = case["reference"].get(site, {})
     ours = serial if strategy["sites"][site] == "reference" else strategy["sites"][site]
     total = 0
@@ -108,7 +119,10 @@ def check_site(case, strategy, site, values):
         for combination in product(*choices):
             world = dict(zip(free, combination, strict=True))
             world |= {"stale." + one: world["fresh." + one] for one in same if "fresh." + one in world}
-            if left(case, field, rule, world) != left(case, field, right, world):
+            leaves = left(case, field, rule, world)
+            if field in kept and leaves != world["fresh." + field]:
+                continue
+            if leaves != left(case, field, right, world):
                 return None
             total += 1
     return total

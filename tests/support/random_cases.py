@@ -30,7 +30,8 @@ def rules(draw: st.DrawFn, sources: list[str]) -> dict[str, object]:
 
 
 LOCKS = [{}, {"scope": "entry"}, {"span": "transaction"}, {"span": "flow"}, {"sites": ["first"]}, {"late": "go_on"}]
-GUARDS = ["version", "bytes", "read_set", "write_set", ["a"], ["b"]]
+GUARDS = ["version", "version", "bytes", "read_set", "write_set", "owner", "reordered_bytes", ["a"], ["b"]]
+SNAPSHOTS = ["direct", "direct", "none", "lagged", "memory"]
 
 
 @st.composite
@@ -44,7 +45,7 @@ def disciplines(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "locks": draw(st.sampled_from([[lock] for lock in LOCKS] + [[]])),
         "guards": draw(st.dictionaries(st.sampled_from(sites), guard)),
-        "snapshots": draw(st.dictionaries(st.sampled_from(sites[:3]), st.sampled_from(["direct", "none"]))),
+        "snapshots": draw(st.dictionaries(st.sampled_from(sites[:3]), st.sampled_from(SNAPSHOTS))),
         "stores": draw(st.sampled_from(["entry", "fields", "store"])),
     }
 
@@ -97,6 +98,8 @@ def workloads(draw: st.DrawFn, case: Case) -> Workload:
         "traffic": {
             name: {"rate": 3, "steps": {site: draw(shapes) for site in steps}} for name, steps in case.flows.items()
         },
-        "times": {site: {"prepare": draw(pause), "hold": draw(pause)} for site in case.sites},
+        "times": {
+            site: {part: draw(pause) for part in ("prepare", "hold", "check", "gap", "lag", "after")} for site in case.sites
+        },
     }  # fmt: skip
     return validated(Workload, data, "drawn workload")
