@@ -57,7 +57,7 @@ class Traffic:
     hold: Floats
     request: Codes
     initial: Codes
-    streams: "Streams | None" = None
+    streams: Streams | None = None
 
 
 def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
@@ -101,7 +101,6 @@ def draw_all(workload: Workload, case: Case, seed: int, replicates: Sequence[int
         hold=np.empty(transactions),
         request=np.full((transactions, len(case.request)), ABSENT, dtype=np.int32),
         initial=_initial(workload, case, streams),
-        streams=streams,
     )
     sizes = np.array([np.bincount(part, minlength=len(flows)) for part in kind])  # (replicates, kinds of flow)
     for number, name in enumerate(flows):
