@@ -89,7 +89,7 @@ def _effort(result: "Result") -> "Columns":
     return {
         "conflicts (95 %)": share("conflict_rate"),
         "false (95 %)": share("false_conflict_rate"),
-        f"retries a {result.case.words.unit}": lambda row: f"{row['retries_per_unit']:.3g}",
+        f"retries per {result.case.words.unit}": lambda row: f"{row['retries_per_unit']:.3g}",
         f"failed {result.case.words.units} (95 %)": share("failed_rate"),
         "latency p99": lambda row: seconds(row["latency_p99_s"]) if row["stable"] else "- (not stable)",
     }
