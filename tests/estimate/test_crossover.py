@@ -8,7 +8,7 @@ import pytest
 
 from simlib.case.case import load_case
 from simlib.common.errors import InputError
-from simlib.estimate.crossover import Crossover, Crossing, crossover, first_above
+from simlib.estimate.crossover import Crossing, Crossover, crossover, first_above
 from simlib.estimate.experiment import run
 from simlib.estimate.levers import with_traffic
 from simlib.model.conflict_theory import guarded
@@ -16,7 +16,7 @@ from simlib.workload.workload import load_workload
 
 CASE = load_case("atlas-prisma")
 GUARD, LOCK = "predicate-retry", "row-lock"
-WORKLOAD = load_workload(CASE.name, ["duration=50"])
+WORKLOAD = load_workload(CASE.name)
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +63,11 @@ def test_each_load_is_what_run_gives_for_so_much_traffic(found: Crossover) -> No
     assert row["p99_longer_low"] < row["p99_longer"] < row["p99_longer_high"]
 
 
-def test_conflicts_and_failures_against_theory(found: Crossover) -> None:
-    """Attempts meet each other and follow at once, so that theory is some percent above; it is no further than it says."""
+def test_conflicts_against_theory(found: Crossover) -> None:
+    """Attempts meet each other and follow at once, so that theory is some percent above."""
     for row in found.frame.to_dict("records"):
         theory = guarded(with_traffic(WORKLOAD, row["load"]), CASE, CASE.strategy(GUARD).discipline, "claim")
-        assert row["conflict_rate"] < row["conflict_rate_high"] + 1e-3
-        assert theory.conflict == pytest.approx(row["conflict_rate"], rel=0.1)
+        assert row["conflict_rate_low"] < theory.conflict < 1.1 * row["conflict_rate_high"]
 
 
 def test_with_few_conflicts_the_guard_fails_no_more_than_the_lock_and_with_many_it_does(found: Crossover) -> None:
@@ -81,7 +80,7 @@ def test_with_few_conflicts_the_guard_fails_no_more_than_the_lock_and_with_many_
     [
         (LOCK, GUARD, {}, "row-lock of case atlas-prisma has no guard"),
         (GUARD, GUARD, {}, "predicate-retry of case atlas-prisma has a guard"),
-        (GUARD, "nobody", {}, "strategy nobody"),
+        (GUARD, "nobody", {}, "strategy 'nobody' is not in case"),
         (GUARD, LOCK, {"loads": [1, 0]}, "loads: 1, 0; allowed"),
         (GUARD, LOCK, {"loads": []}, "loads: none; allowed"),
         (GUARD, LOCK, {"replicates": 1}, "replicates"),
