@@ -37,6 +37,7 @@ def run(
     check_run(workload, model, compiled, strategies, replicates, engine, jobs)
     from simlib.estimate.compare import save
     from simlib.estimate.experiment import run as run_experiment
+    from simlib.estimate.frontier import frontier_words, shows_price
     from simlib.estimate.wording import overload_note
 
     with announcing(), progress_bar("replicates", replicates or model.replicates) as step:
@@ -51,6 +52,8 @@ def run(
     for note in filter(None, (overload_note(result), model.warning())):
         say(note)
     print_table(_table(result).rows())
+    if shows_price(result):
+        say(frontier_words(result))
     if result.conditional:
         say(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
     print(f"{counted(result.transactions, 'transaction')} in {counted(result.replicates, 'replicate')}, seed {seed}")
@@ -80,11 +83,11 @@ def _table(result: "Result") -> "Table":
 
 def _effort(result: "Result") -> "Columns":
     """What guards and locks cost, if any strategy has others than the usual ones or a unit of work failed; else nothing."""
+    from simlib.estimate.frontier import shows_price
     from simlib.estimate.wording import seconds
     from simlib.report.table import share
 
-    plain = all(result.case.is_plain(result.case.strategy(name).discipline) for name in result.strategies)
-    if plain and not any(result.failed_rate(name).totals.any() for name in result.strategies):
+    if not shows_price(result):
         return {}
     return {
         "conflicts (95 %)": share("conflict_rate"),
