@@ -14,7 +14,7 @@ from simlib.common.text import counted
 
 if TYPE_CHECKING:
     from simlib.estimate.result import Result
-    from simlib.report.table import Columns, Table
+    from simlib.report.table import Table
 
 
 def run(
@@ -64,7 +64,9 @@ def run(
 def _table(result: "Result") -> "Table":
     from operator import itemgetter
 
+    from simlib.estimate.frontier import shows_price
     from simlib.estimate.wording import milliseconds, points
+    from simlib.report.efforts import effort_columns
     from simlib.report.table import Table, share
 
     difference, overloaded = share("difference_from_baseline", points), result.overloaded
@@ -76,23 +78,6 @@ def _table(result: "Result") -> "Table":
             f"against {result.baseline}": lambda row: "baseline" if row["strategy"] == result.baseline else difference(row),
             "lost writes (95 %)": share("lost_write_rate"),
             "wait p99": lambda row: "- (overloaded)" if row["strategy"] in overloaded else milliseconds(row["wait_p99_s"]),
-            **_effort(result),
+            **(effort_columns(result, ["p99"]) if shows_price(result) else {}),
         },
     )
-
-
-def _effort(result: "Result") -> "Columns":
-    """What guards and locks cost, if any strategy has others than the usual ones or a unit of work failed; else nothing."""
-    from simlib.estimate.frontier import shows_price
-    from simlib.estimate.wording import seconds
-    from simlib.report.table import share
-
-    if not shows_price(result):
-        return {}
-    return {
-        "conflicts (95 %)": share("conflict_rate"),
-        "false (95 %)": share("false_conflict_rate"),
-        f"retries a {result.case.words.unit}": lambda row: f"{row['retries_per_unit']:.3g}",
-        f"failed {result.case.words.units} (95 %)": share("failed_rate"),
-        "latency p99": lambda row: seconds(row["latency_p99_s"]) if row["stable"] else "- (not stable)",
-    }

@@ -19,6 +19,7 @@ from simlib.replay.replay import Outcomes
 from simlib.report import charts
 from simlib.report import impact_tables as tables
 from simlib.report.diagram import sequence
+from simlib.report.efforts import efforts
 from simlib.report.figure import Figure
 from simlib.report.frontier_chart import frontier_chart
 from simlib.report.html import Html, bullets, coded, marked, paragraphs
@@ -129,6 +130,10 @@ class Impact:
     def price(self) -> Figure:
         """Lock wait and hold."""
         return price(self.result)
+
+    def efforts(self) -> Table | Html:
+        """Conflicts, failed units of work and latency, where guards or locks of its own make any."""
+        return efforts(self.result) if shows_price(self.result) else Html("")
 
     def frontier(self) -> Figure | Html:
         """What each strategy leaves clobbered against what it costs, where guards or locks of its own cost something."""
