@@ -14,6 +14,8 @@ RATIOS = (
 )
 RATES = (
     "transactions_compiled",
+    "transactions_guarded",
+    "transactions_entry_locks",
     "transactions_simpy",
     "replays",
     "dictionary_replays",

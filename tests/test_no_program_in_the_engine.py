@@ -44,6 +44,7 @@ PLAIN = sorted(NAMES - set(NOWHERE))
 EXCEPTIONS = {
     ("common/shipped.py", "openclaw-70575"): "the case that commands are about unless they are told otherwise",
     ("case/case_file.py", "turn"): "the older spelling of the role `unit` in case files, which is still read",
+    ("case/discipline.py", "patch"): "what an attempt at a transaction repeats: all of it, or the patch alone",
     ("common/workers.py", "spawn"): "how multiprocessing starts a process",
     ("sweep/sweep_file.py", "to"): "English: the other end of a range",
 }

@@ -22,6 +22,8 @@ NOT_COVERED = (
     "Where a site is not proved for any number of writers: more flows on one session than a scope has, or other flows. What "
     "needs one more commit is not seen.",
     f"Likewise more than {VALUES} defined values of a field, and reads that are older than the stale reads asked for.",
+    "Commits that nothing keeps apart (no common lock, or one that is gone on without): of these only the shortest lost "
+    "update is looked for, on one entry.",
     "How often anything happens: that is what the simulation is for.",
     "Code that does not do what the rules of the case say; a crash while a file is written; a lock that two processes hold.",
     "The opposite error: every request is tried, also ones that no caller sends. A counterexample shows its requests.",

@@ -45,6 +45,7 @@ from simlib.search.breadth_first import Found, Search, search
 from simlib.search.certificate import Certificate, certify
 from simlib.search.counterexample import Counterexample, Step, is_let_through
 from simlib.search.dependencies import SKIPPED, Cone, find_cone, has_updates, tabulate
+from simlib.search.older_base import lost_updates
 from simlib.search.reliance import rely
 from simlib.search.statespace import CACHED, NEWEST, PAST_CACHE, lay_out, make_system
 
@@ -57,7 +58,8 @@ class Proof:
         strategy: its name.
         states: scope -> states that were visited, over all fields; none where the certificates say it all.
         counterexamples: the shortest one for each scope, site, field, kind and racing or not; shortest first.
-        not_searched: why there was no search although the certificates do not say it all; empty if there was one.
+        not_searched: why there was no search of all, although the certificates do not say it all; empty if there was one. What
+            `older_base` finds without a search is among the counterexamples all the same.
     """
 
     strategy: str
@@ -258,13 +260,13 @@ def _search(case: Case, strategy: Strategy, scopes: Sequence[Scope], stale_reads
     """Everything that a strategy can do; `known` keeps searches for strategies that do the same to a field."""
     states = dict.fromkeys((scope.name for scope in scopes), 0)
     if obstacle := not_searchable(case, strategy.discipline, sites_of(case, scopes)):
-        return Proof(strategy.name, states, (), obstacle)
+        return Proof(strategy.name, states, lost_updates(case, strategy, scopes), obstacle)
     found: list[Counterexample] = []
     obstacle, discipline = "", strategy.discipline
     for field, name in enumerate(case.fields):
         cone = find_cone(case, strategy, field)
         if has_updates(case, strategy, cone):
-            obstacle = f"{name} depends on update(...)"
+            obstacle = obstacle or f"{name} depends on update(...), which makes values without end"
             continue
         commits = tabulate(case, strategy, cone)
         # All that a search sees of a strategy and a field is this table: equal tables have equal searches.

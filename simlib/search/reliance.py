@@ -37,8 +37,7 @@ def rely(case: Case, discipline: Discipline, site: str) -> Reliance:
     number = case.sites.index(site)
     word, guard = discipline.snapshots[number], discipline.guards[number]
     alone = _exclusive(case, discipline)
-    # A guard counts if nobody can commit between its look at the store and the write.
-    if guard and (guard.used_up == "write" or not (alone or (guard.atomic and _is_lockless(discipline, site)))):
+    if guard and (guard.used_up == "write" or not guard_holds(case, discipline, site)):
         guard = None
     if not (alone or discipline.stores == "fields" or (guard and _holds_base(guard, discipline))):
         return Reliance(broken=_why_broken(discipline))
@@ -63,6 +62,12 @@ def _exclusive(case: Case, discipline: Discipline) -> list[Lock]:
         if frozenset(case.sites) <= frozenset().union(*(lock.sites for lock in locks)):
             found += locks
     return found
+
+
+def guard_holds(case: Case, discipline: Discipline, site: str) -> bool:
+    """Whether what the site's guard has seen still holds at the commit, as nobody can commit in between."""
+    guard = discipline.guards[case.sites.index(site)]
+    return bool(_exclusive(case, discipline)) or (guard is not None and guard.atomic and _is_lockless(discipline, site))
 
 
 def _is_lockless(discipline: Discipline, site: str) -> bool:

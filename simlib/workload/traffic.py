@@ -57,7 +57,7 @@ class Traffic:
     hold: Floats
     request: Codes
     initial: Codes
-    streams: "Streams | None" = None
+    streams: Streams | None = None
 
 
 def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
@@ -101,12 +101,11 @@ def draw_all(workload: Workload, case: Case, seed: int, replicates: Sequence[int
         hold=np.empty(transactions),
         request=np.full((transactions, len(case.request)), ABSENT, dtype=np.int32),
         initial=_initial(workload, case, streams),
-        streams=streams,
     )
     sizes = np.array([np.bincount(part, minlength=len(flows)) for part in kind])  # (replicates, kinds of flow)
     for number, name in enumerate(flows):
         _fill(together, np.flatnonzero(kinds == number), sizes[:, number], name, workload, case, streams)
-    return _split(together, np.cumsum([0, *(part.size for part in kind)]).tolist())
+    return _split(together, np.cumsum([0, *(part.size for part in kind)]).tolist(), streams.split())
 
 
 def _arrivals(workload: Workload, streams: Streams) -> tuple[list[Floats], list[Ints]]:
@@ -121,19 +120,20 @@ def _arrivals(workload: Workload, streams: Streams) -> tuple[list[Floats], list[
     return arrive, kind
 
 
-def _split(together: Traffic, ends: list[int]) -> list[Traffic]:
-    """One replicate each; `ends` says where each one's flows begin, and where the last one's end."""
-    sessions = np.split(together.initial, len(ends) - 1)
-    return [_part(together, begin, end, initial) for (begin, end), initial in zip(pairwise(ends), sessions, strict=True)]
+def _split(together: Traffic, ends: list[int], streams: list[Streams]) -> list[Traffic]:
+    """One replicate each, with its streams; `ends` says where each one's flows begin, and where the last one's end."""
+    each = zip(pairwise(ends), np.split(together.initial, len(streams)), streams, strict=True)
+    return [_part(together, begin, end, initial, own) for (begin, end), initial, own in each]
 
 
 def beginning(traffic: Traffic, transactions: int) -> Traffic:
     """The first flows, as many as have so many transactions together, or fewer."""
-    return _part(traffic, 0, int(np.searchsorted(traffic.first, transactions, side="right")) - 1, traffic.initial)
+    end = int(np.searchsorted(traffic.first, transactions, side="right")) - 1
+    return _part(traffic, 0, end, traffic.initial, traffic.streams)
 
 
-def _part(traffic: Traffic, begin: int, end: int, initial: Codes) -> Traffic:
-    """The flows from `begin` on and before `end`."""
+def _part(traffic: Traffic, begin: int, end: int, initial: Codes, streams: Streams | None) -> Traffic:
+    """The flows from `begin` on and before `end`, of one replicate."""
     flows, rows = slice(begin, end), slice(*traffic.first[[begin, end]].tolist())
     return Traffic(
         kinds=traffic.kinds,
@@ -141,6 +141,7 @@ def _part(traffic: Traffic, begin: int, end: int, initial: Codes) -> Traffic:
         first=traffic.first[begin : end + 1] - traffic.first[begin],
         **{name: getattr(traffic, name)[rows] for name in ("site", "inherits", *TIMES, "request")},
         initial=initial,
+        streams=streams,
     )
 
 

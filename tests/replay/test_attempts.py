@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import pytest
 from attempted import attempted, naive_replay, tried
 from dictionary_replay import Found
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from schedules import CASE, FIELDS
 from timelines import Row, timeline
 
@@ -38,11 +38,9 @@ def found_in(outcomes: Outcomes) -> list[tuple[Found, float]]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("stores", STORES)
-@pytest.mark.parametrize("name", list(CASE.strategies))
-@settings(max_examples=60)
-@given(history=attempted())
-def test_replay_against_a_naive_one_that_keeps_the_whole_store_and_runs_every_rule(name, stores, history):
+@settings(max_examples=150)
+@given(history=attempted(), name=st.sampled_from(list(CASE.strategies)), stores=st.sampled_from(STORES))
+def test_replay_against_a_naive_one_that_keeps_the_whole_store_and_runs_every_rule(history, name, stores):
     strategy = storing(name, stores)
     ours, naive = replay_strategy(CASE, strategy, history), naive_replay(CASE, strategy, stores, history)
     defined = [{field: code for field, code in zip(FIELDS, entry, strict=True) if code} for entry in ours.entries.tolist()]

@@ -154,5 +154,5 @@ def test_one_figure_of_each_case_against_a_pencil(name, strategy, what, share):
     done, events = counts[:, 0], counts[:, what]
     rate = events.sum() / done.sum()
     error = np.sqrt(((events - rate * done) ** 2).sum() * REPLICATES / (REPLICATES - 1)) / done.sum()
-    # Commits are not quite Poisson, as rejected and repeated ones depend on each other: a twentieth is left for that.
-    assert abs(rate - share) < 4 * error + 0.05 * share
+    # What a guard lets through keeps a distance from what was committed before, and is a little more regular than Poisson.
+    assert abs(rate - share) < 4 * error + 0.08 * share

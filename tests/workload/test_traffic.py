@@ -114,8 +114,10 @@ def test_drawn_together_replicates_are_what_each_is_when_drawn_alone(name):
     workload = load_workload(name, ["duration=60"])
     for replicate, traffic in zip([4, 0, 9], draw_all(workload, CASE, 7, [4, 0, 9]), strict=True):
         alone = draw(workload, CASE, 7, replicate)
-        for field in dataclasses.fields(alone):
-            assert np.array_equal(getattr(traffic, field.name), getattr(alone, field.name)), field.name
+        for name in {field.name for field in dataclasses.fields(alone)} - {"streams"}:
+            assert np.array_equal(getattr(traffic, name), getattr(alone, name)), name
+        later = [one.streams.uniform("turn.handler.prepare#2", 3) for one in (traffic, alone) if one.streams]
+        assert np.array_equal(*later)
 
 
 def test_the_beginning_of_a_traffic_is_its_first_whole_flows():
@@ -292,3 +294,12 @@ def test_more_busy_periods_than_any_traffic_needs_are_refused(refused):
     )
     line = refused(arrivals, flow, 1e6, "edits", Streams(1, 0))
     assert line == "traffic.edits.arrivals: periods of 0.001 and 0.001 s are some 1e+09 in 1e+06 s; allowed: 20,000,000"
+
+
+def test_each_replicate_and_the_beginning_of_one_keep_the_streams_that_later_attempts_draw_from():
+    workload = load_workload("busy-team", ["duration=60"])
+    for replicate, traffic in enumerate(draw_all(workload, CASE, 7, [0, 1, 2])):
+        for part in (traffic, beginning(traffic, 20)):
+            assert part.streams is not None
+            drawn = part.streams.uniform("turn.handler.hold#2", 5)
+            assert (drawn == Streams(7, replicate).uniform("turn.handler.hold#2", 5)).all()
