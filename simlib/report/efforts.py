@@ -6,7 +6,7 @@ from typing import Any
 
 from simlib.estimate.result import Result
 from simlib.estimate.wording import seconds
-from simlib.report.html import paragraphs
+from simlib.report.html import Html, paragraphs, two_lines
 from simlib.report.table import Columns, Table, share, whole
 
 QUANTILES = ("p50", "p95", "p99")
@@ -35,7 +35,13 @@ def efforts(result: Result) -> Table:
         f"attempts, at the sites of {words.units}. Not stable: more is asked of the strategy than it can serve, so that a time "
         "would only tell how long the run was."
     )
-    return Table(result.to_frame(), {"strategy": itemgetter("strategy"), **effort_columns(result)}, after=paragraphs(meant))
+    columns = {heading: _lines(form) for heading, form in effort_columns(result).items()}
+    return Table(result.to_frame(), {"strategy": itemgetter("strategy"), **columns}, after=paragraphs(meant))
+
+
+def _lines(form: Callable[[Mapping[str, Any]], str | Html]) -> Callable[[Mapping[str, Any]], Html]:
+    """The interval, or why there is no number, on a second line."""
+    return lambda row: two_lines(str(form(row)))
 
 
 def _latency(which: str) -> Callable[[Mapping[str, Any]], str]:
