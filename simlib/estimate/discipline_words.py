@@ -32,13 +32,10 @@ def discipline_words(case: Case, discipline: Discipline) -> str:
     """What is unusual about it, in sentences; `USUAL` if nothing is.
 
     Examples:
-        >>> from simlib import load_case
-        >>> case = load_case("openclaw-cures")
-        >>> for name in ("after-19328", "bytes-back-off", "in-mutator"):
-        ...     print(discipline_words(case, case.strategy(name).discipline))
-        The store's lock around each merge; nothing is compared.
-        handler writes only if no field differs from its snapshot: 4 attempts, after 200 ms, 400 ms and 800 ms, then it fails.
-        Computes at handler in the lock.
+        >>> from simlib.case.case import load_case
+        >>> from simlib.common.shipped import CASE
+        >>> discipline_words(load_case(CASE), load_case(CASE).plain())
+        "The store's lock around each merge; nothing is compared."
     """
     return " ".join(_sentences(case, discipline)) or USUAL
 
