@@ -1,25 +1,27 @@
 """The price frontier: what each strategy leaves clobbered against what it costs, and which strategies no other one beats.
 
 A strategy beats another if it is better in clobbers or in the cost and worse in neither, as far as the experiment can tell:
-shares are told apart by the interval of their paired difference, latencies by the width of a histogram's bin.
+shares are told apart by the interval of their paired difference, latencies by intervals that have nothing in common.
 """
 
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import pandas as pd
 
+from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference, Mean
 from simlib.estimate.result import Result
 from simlib.estimate.wording import listed
-from simlib.replay.histograms import EDGES
+from simlib.replay.histograms import EDGES, quantile
 
-BIN = float(EDGES[2] / EDGES[1])
-"""The ratio of two latencies that may be the same: the width of a bin."""
 NEVER = 0.01
 """The share of units of work beyond a p99."""
 MOST_NAMED = 5
 """Strategies that a sentence names."""
+Latency = tuple[float, float, float]
+"""Seconds, and the two ends of its interval."""
 Order = Callable[[str, str], int]
 """Of two strategies: -1 if the first one is lower, 1 if it is higher, 0 if that cannot be told."""
 
@@ -33,22 +35,24 @@ def shows_price(result: Result) -> bool:
 def frontier(result: Result) -> pd.DataFrame:
     """The result's own frame, a row a strategy, with what a picture of prices needs.
 
-    Columns beside those of `Result.to_frame`: `p99_s` (seconds from request to commit; inf where there is none), `no_p99` (why,
-    or empty), `added_p99_s` (beside the baseline's; NaN if either is inf), `beaten_on_failed` and `beaten_on_p99` (a strategy
-    that beats it in clobbers and in that cost; empty if there is none).
+    Columns beside those of `Result.to_frame`: `p99_s` (seconds from request to commit; inf where there is none) with `_low` and
+    `_high`, `no_p99` (why there is none, or empty), `added_p99_s` (beside the baseline's; NaN if either is inf),
+    `beaten_on_failed` and `beaten_on_p99` (a strategy that beats it in clobbers and in that cost; empty if there is none).
     """
     frame = result.to_frame()
     why = [_no_p99(stable, failed) for stable, failed in zip(frame["stable"], frame["failed_rate"], strict=True)]
-    p99 = [math.inf if reason else value for reason, value in zip(why, frame["latency_p99_s"], strict=True)]
+    histograms = zip(why, result.totals.sums["latencies"], strict=True)
+    p99 = [(math.inf,) * 3 if reason else _p99(histogram) for reason, histogram in histograms]
     latency = dict(zip(result.strategies, p99, strict=True))
     clobbers = _by_clobbers(result)
     failed = _by_rate({name: result.failed_rate(name) for name in result.strategies})
     costs: dict[str, Order] = {"failed": failed, "p99": lambda one, other: _compared(latency[one], latency[other])}
-    base = latency[result.baseline]
+    base, _, _ = latency[result.baseline]
+    columns = dict(zip(("p99_s", "p99_s_low", "p99_s_high"), zip(*p99, strict=True), strict=True))
     return frame.assign(
-        p99_s=p99,
+        **columns,
         no_p99=why,
-        added_p99_s=[one - base if math.isfinite(one + base) else math.nan for one in p99],
+        added_p99_s=[one - base if math.isfinite(one + base) else math.nan for one, _, _ in p99],
         **{f"beaten_on_{cost}": [_beaten_by(name, result, clobbers, order) for name in frame["strategy"]]
            for cost, order in costs.items()},
     )  # fmt: skip
@@ -108,6 +112,13 @@ def _by_rate(rates: Mapping[str, Mean]) -> Order:
     return order
 
 
-def _compared(one: float, other: float) -> int:
-    """Of two latencies that are known to the width of a bin."""
-    return int(one > other * BIN) - int(other > one * BIN)
+def _p99(histogram: Ints) -> Latency:
+    """The quantile and its 95 % interval: what shares it may stand for if units are independent, to the ends of their bins."""
+    reach = 1.96 * math.sqrt(NEVER * (1 - NEVER) / max(1, int(histogram.sum())))
+    low, high = (quantile(histogram, share) for share in (1 - NEVER - reach, min(1.0, 1 - NEVER + reach)))
+    below, above = EDGES[np.searchsorted(EDGES, low, "right") - 1], EDGES[np.searchsorted(EDGES, high)]
+    return quantile(histogram, 1 - NEVER), float(below), float(above)
+
+
+def _compared(one: Latency, other: Latency) -> int:
+    return int(one[1] > other[2]) - int(other[1] > one[2])

@@ -23,6 +23,8 @@ from simlib.report.table import Columns, share
 NEAR = 0.045
 """Points nearer than this share of both axes have one label."""
 MOST_TICKS = 5
+LETTER, LINE = 0.023, 0.045
+"""How wide a letter of a label is, and how high its line, as shares of the axes."""
 
 
 class Place(NamedTuple):
@@ -42,7 +44,7 @@ def frontier_chart(result: Result) -> Figure:
     frame = frontier(result).sort_values("best_rate", ascending=False, kind="stable").reset_index(drop=True)
     rows: list[Any] = frame.to_dict("records")
     clobbered, failed = ([_share_place(row, name) for row in rows] for name in ("best_rate", "failed_rate"))
-    p99 = [Place(row["p99_s"], row["p99_s"], row["p99_s"], True) for row in rows]
+    p99 = [Place(row["p99_s"], row["p99_s_low"], row["p99_s_high"], seen=True) for row in rows]
     units, base = result.case.words.units, float(frame.loc[frame["strategy"] == result.baseline, "p99_s"].iloc[0])
 
     def drawing(canvas: Canvas) -> None:
@@ -63,14 +65,14 @@ def frontier_chart(result: Result) -> Figure:
         "strategy": itemgetter("strategy"),
         f"clobbered {units} (95 %)": share("best_rate"),
         f"failed {units} (95 %)": share("failed_rate"),
-        "latency p99": lambda row: f"- ({row['no_p99']})" if row["no_p99"] else seconds(row["p99_s"]),
+        "latency p99 (95 %)": lambda row: f"- ({row['no_p99']})" if row["no_p99"] else _latency(row),
         f"beside {result.baseline}": lambda row: _added(row["added_p99_s"]),
         "beaten in clobbers and failures by": lambda row: row["beaten_on_failed"] or "none",
         "beaten in clobbers and p99 by": lambda row: row["beaten_on_p99"] or "none",
     }
     words = frontier_words(result)
     alt = f"Two scatter plots of clobbered {units}, against failed ones and against latency p99: " + "; ".join(
-        f"{row['strategy']} {_told(row, 'best_rate')}, {_told(row, 'failed_rate')}, {columns['latency p99'](row)}"
+        f"{row['strategy']} {_told(row, 'best_rate')}, {_told(row, 'failed_rate')}, {columns['latency p99 (95 %)'](row)}"
         for row in rows
     )
     hollow = " A hollow point: none was seen, and it stands at the upper bound." if _any_hollow(clobbered, failed) else ""
@@ -92,6 +94,10 @@ def _any_hollow(*places: Sequence[Place]) -> bool:
 
 def _told(row: Mapping[str, Any], name: str) -> str:
     return interval_text(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _latency(row: Mapping[str, Any]) -> str:
+    return interval_text(row["p99_s"], row["p99_s_low"], row["p99_s_high"], seconds)
 
 
 def _added(value: float) -> str:
@@ -178,13 +184,18 @@ def _labels(axes: Axes, spots: Sequence[tuple[float, float]]) -> None:
             near[0].append(number)
         else:
             groups.append([number])
+    taken: list[tuple[float, float, float]] = []
     for group in groups:
-        x, y = there[group[0]]
-        side = 1 if x < 0.5 else -1
+        (x, y), text = there[group[0]], ranges([number + 1 for number in group])
+        side, up = 1 if x < 0.5 else -1, 0
+        left, right = sorted((x, x + side * LETTER * (len(text) + 2)))
+        while any(left < end and begin < right and abs(y + up * LINE - at) < LINE for begin, end, at in taken):
+            up += 1
+        taken.append((left, right, y + up * LINE))
         axes.annotate(
-            ranges([number + 1 for number in group]),
+            text,
             (x, y),
-            (5 * side, 4),
+            (5 * side, 4 + 10 * up),
             xycoords="axes fraction",
             textcoords="offset points",
             ha="left" if side == 1 else "right",

@@ -46,7 +46,7 @@ def test_what_has_no_p99_stands_at_the_right_edge_and_the_table_says_why(figure)
     row = figure.frame.index[figure.frame["strategy"] == "reordered-bytes"][0]
     assert math.isinf(figure.frame["p99_s"][row])
     assert right.collections[row].get_offsets()[0][0] == right.get_xlim()[1]
-    assert figure.table.shown["latency p99"][row] == "- (over 1 % fail)"
+    assert figure.table.shown["latency p99 (95 %)"][row] == "- (over 1 % fail)"
 
 
 def test_the_report_of_plain_strategies_has_no_price_frontier():
