@@ -24,6 +24,7 @@ from simlib.estimate.totals import Totals, fold, total
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
 from simlib.replay.counts import cost, tally
+from simlib.replay.efforts import effort, wide_sites
 from simlib.replay.replay import Outcomes, replay_strategy
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Workload
@@ -69,14 +70,17 @@ def check_engines(workload: Workload, case: Case, strategies: Sequence[str], see
 def run_replicate(workload: Workload, case: Case, strategies: Sequence[str], seed: int, engine: str, replicate: int) -> Totals:
     """Simulate, replay and count one replicate."""
     histories = timelines(workload, case, strategies, seed, replicate, engine)
+    disciplines = {id(histories[name]): case.strategy(name).discipline for name in strategies}
     distinct = {id(history): history for history in histories.values()}
     serial = {key: replay_strategy(case, case.reference, history) for key, history in distinct.items()}
-    costs = {key: cost(history) for key, history in distinct.items()}
+    costs = {key: cost(history, wide_sites(case, disciplines[key])) for key, history in distinct.items()}
+    efforts = {key: effort(case, history, disciplines[key], workload.duration) for key, history in distinct.items()}
     tallies = [
         tally(case, replay_strategy(case, case.strategy(name), history), serial[id(history)])
         for name, history in histories.items()
     ]
-    return total(tallies, [costs[id(history)] for history in histories.values()])
+    keys = [id(history) for history in histories.values()]
+    return total(tallies, [costs[key] for key in keys], [efforts[key] for key in keys])
 
 
 def run(

@@ -6,6 +6,10 @@ Then its queue grows for as long as the run lasts: a wait tells how long that wa
 from dataclasses import dataclass
 
 from simlib.case.case import Case, Strategy
+from simlib.case.discipline import Discipline, Lock
+from simlib.common.arrays import Floats
+from simlib.estimate.intervals import Mean
+from simlib.workload.traffic import session_shares
 from simlib.workload.workload import Recorded, Workload
 
 
@@ -15,7 +19,8 @@ class Load:
 
     Attributes:
         requested: by the workload: rate x mean time that the lock is taken, summed over the transactions.
-        observed: in a run: the time that the lock was taken for all that arrived, over the time in which they arrived.
+        observed: in a run: the time that the lock was taken for all that arrived, over the time in which they arrived; 0 where
+            no one lock is everybody's.
     """
 
     requested: float
@@ -33,7 +38,10 @@ class Load:
 
 
 def requested_load(workload: Workload, case: Case, strategy: Strategy) -> float:
-    """How much of the lock's time the workload asks for with this strategy, which may compute in the lock.
+    """How much of a lock's time the workload asks for with this strategy, by first attempts alone.
+
+    The strategy may compute in the lock. Of several locks it is the one that most is asked of; where each entry has one, that
+    of the session with the most traffic. 0 where there is no lock.
 
     Examples:
         >>> from simlib import load_case, load_workload
@@ -43,13 +51,54 @@ def requested_load(workload: Workload, case: Case, strategy: Strategy) -> float:
         >>> round(requested_load(workload, case, case.strategy("after-19328")), 2)  # for 0.154 transactions a second
         0.15
     """
+    return max((_asked_of(lock, workload, case, strategy.discipline) for lock in strategy.discipline.locks), default=0.0)
+
+
+def _asked_of(lock: Lock, workload: Workload, case: Case, discipline: Discipline) -> float:
     total = 0.0
     for flow in workload.traffic.values():
         rate = flow.rate
         if isinstance(flow.arrivals, Recorded):
             rate = sum(time < workload.duration for time in flow.arrivals.times) / workload.duration
+        held = False
         for site in flow.steps:
-            times = workload.times[site]
-            inside = times.compute.expected if site in strategy.in_lock else 0.0
-            total += rate * (times.hold.expected + inside + workload.store.release)
-    return total
+            if site in lock.sites or held:
+                total += rate * _taken(lock, held, workload, case, discipline, site)
+            held = held or (lock.span == "flow" and site in lock.sites)
+    return total * float(session_shares(workload).max()) if lock.scope == "entry" else total
+
+
+def _taken(lock: Lock, held: bool, workload: Workload, case: Case, discipline: Discipline, site: str) -> float:
+    """Mean seconds that one transaction at the site takes the lock; `held`: its flow has it already."""
+    times = workload.times[site]
+    inside = times.compute.expected if site in discipline.in_lock or lock.span != "merge" else 0.0
+    taken = times.hold.expected + inside + workload.store.release
+    if discipline.guards[case.sites.index(site)]:
+        taken += times.check.expected
+    if lock.span != "merge":
+        taken += times.prepare.expected
+    return taken + times.after.expected if held else taken
+
+
+ROOM = 0.02
+"""The share of the arrivals by which the transactions under way may grow in the second half of a run that is called stable."""
+
+
+def grows(open_middle: Floats, open_end: Floats, began: Floats) -> bool:
+    """Whether the transactions under way become more and more: a queue that grows for as long as the run lasts.
+
+    Where a queue is stable, as many end as begin once it has warmed up. So the growth from the middle of the arrivals to their
+    end, as a share of what began in between, is about zero; at a load of 1.1 it is 1 - 1/1.1, some 9 %. Locks that are given up
+    after a time keep their queue short however much is asked of them: for those look at the load, and at what fails.
+
+    Args:
+        open_middle: (replicates,) transactions under way in the middle of the arrivals.
+        open_end: the same at their end.
+        began: (replicates,) transactions that began in between.
+
+    Returns:
+        whether the share is above ROOM, and its interval above zero; of one replicate there is no interval.
+    """
+    growth = Mean(open_end - open_middle, began)
+    interval = growth.interval()
+    return bool(growth.estimate > ROOM and (interval is None or interval.low > 0))

@@ -12,7 +12,7 @@ from simlib.case.case import Case, Noticed
 from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference, Mean, Rate
 from simlib.estimate.outcomes import NOTICED, OUTCOMES, Counts, counts_of, rate_of
-from simlib.estimate.overload import Load, requested_load
+from simlib.estimate.overload import Load, grows, requested_load
 from simlib.estimate.totals import Records, Totals
 from simlib.replay.counts import count_json
 from simlib.replay.histograms import quantile
@@ -80,6 +80,49 @@ class Result:
         number = self.case.sites.index(site)
         return self._rate(strategy, lambda each: (each["clobbering"][:, number], each["transactions"][:, number]))
 
+    def any_loss(self, strategy: str) -> Rate:
+        """Share of all transactions that clobber, at whatever site: also those that are part of no unit of work."""
+        return self._rate(strategy, lambda each: (each["clobbering"].sum(axis=1), each["transactions"].sum(axis=1)))
+
+    def clean(self, strategy: str) -> bool:
+        """Whether no figure of loss is above zero: the clobber rate, the lost writes, and the losses at every site."""
+        figures = (self.best_rate(strategy), self.lost_write_rate(strategy), self.any_loss(strategy))
+        return not any(rate.estimate > 0 for rate in figures)
+
+    def conflict_rate(self, strategy: str) -> Rate:
+        """Share of the attempts that a guard looked at and rejected."""
+        return self._rate(strategy, lambda each: (each["conflicts"], each["guarded"]))
+
+    def false_conflict_rate(self, strategy: str) -> Rate:
+        """Share of the same attempts that were rejected although they would have left what is right."""
+        return self._rate(strategy, lambda each: (each["false_conflicts"], each["guarded"]))
+
+    def failed_rate(self, strategy: str) -> Rate:
+        """Share of the units of work that failed loudly: no lock in time, or rejected for the last time."""
+        return self._rate(strategy, lambda each: (each["units_failed"], each["units_begun"]))
+
+    def retries_per_unit(self, strategy: str) -> Mean:
+        """Attempts after the first, for each unit of work."""
+        each = self.numbers(strategy)
+        return Mean(each["retries"].astype(np.float64), each["units_begun"].astype(np.float64))
+
+    def skipped(self, strategy: str) -> int:
+        """Writes that were given up silently, over all replicates."""
+        return int(self.numbers(strategy)["skipped"].sum())
+
+    def latency(self, strategy: str) -> dict[str, float]:
+        """Seconds from a transaction's begin to its commit, at the sites of units of work: p50, p95 and p99.
+
+        Where the strategy is not `stable` they only tell how long the run was.
+        """
+        return {f"p{percent}": quantile(self._sum(strategy, "latencies"), percent / 100) for percent in (50, 95, 99)}
+
+    def stable(self, strategy: str) -> bool:
+        """Whether the traffic is no more than the strategy can serve: no lock is overloaded, and no backlog grows."""
+        each = self.numbers(strategy)
+        backlog = (each[name].astype(np.float64) for name in ("open_middle", "open_end", "began_late"))
+        return not self.load(strategy).overloaded and not grows(*backlog)
+
     def noticed_rate(self, strategy: str, noticed: Noticed) -> Rate:
         """Share of flows that end in what a person notices."""
         return self._rate(strategy, counts_of(self.case, f"{NOTICED}{noticed.name}"))
@@ -127,11 +170,13 @@ class Result:
 
     def load(self, strategy: str) -> Load:
         """How much of the lock's time is asked for, by the workload and in the run; 1 or more: it is overloaded."""
-        each = self.numbers(strategy)
-        taken = each["held"].sum() + self.workload.store.release * (each["ended"] - each["timeouts"]).sum()
+        each, chosen = self.numbers(strategy), self.case.strategy(strategy)
+        committed = each["ended"] - each["timeouts"] - each["conflicts"]
+        taken = each["held"].sum() + self.workload.store.release * committed.sum()
+        everybodys = any(lock.scope == "store" for lock in chosen.discipline.locks)
         return Load(
-            requested=requested_load(self.workload, self.case, self.case.strategy(strategy)),
-            observed=float(taken) / (self.workload.duration * self.replicates),
+            requested=requested_load(self.workload, self.case, chosen),
+            observed=float(taken) / (self.workload.duration * self.replicates) if everybodys else 0.0,
         )
 
     @property
@@ -179,9 +224,11 @@ class Result:
 
         Columns: `strategy`; `units`, `clobbered_units` (counts); of each estimate X of `clobber_rate` (counted),
         `conditional_clobber_rate`, `best_rate`, `lost_write_rate`, `difference_from_baseline`, `racing_clobber_rate` and
-        `noticed.NAME` its X, `X_low` and `X_high` (shares, 95 %); `variance_ratio`; `clobbered_units_per_day`; `racing` and
-        `not_racing` (clobbered fields); `wait_*_s` and `hold_*_s` (seconds: mean, p50, p95, p99), `utilisation` of the lock
-        and `timeouts`. `attrs` has the workload, the case, the seed, the replicates and the baseline.
+        `noticed.NAME`, `any_loss`, `conflict_rate`, `false_conflict_rate` and `failed_rate` its X, `X_low` and `X_high`
+        (shares, 95 %); `variance_ratio`; `clobbered_units_per_day`; `racing` and `not_racing` (clobbered fields); `wait_*_s`
+        and `hold_*_s` (seconds: mean, p50, p95, p99), `utilisation` of the lock and `timeouts`; `retries_per_unit`, `skipped`
+        writes, `latency_*_s` (seconds: p50, p95, p99) and `stable` (bool). `attrs` has the workload, the case, the seed, the
+        replicates and the baseline.
 
         Examples:
             >>> from simlib import load_case, load_workload, run
@@ -214,6 +261,7 @@ class Result:
             "difference_from_baseline": difference,
             "racing_clobber_rate": self.racing_rate(name),
             **{f"noticed.{noticed.name}": self.noticed_rate(name, noticed) for noticed in self.case.noticed},
+            **{what: getattr(self, what)(name) for what in _EFFORT},
         }
         return (
             {"strategy": name, "units": int(counted.exposures.sum()), "clobbered_units": int(counted.totals.sum())}
@@ -225,6 +273,9 @@ class Result:
                 "not_racing": plain,
             }
             | {key + "_s" * key.startswith(("wait", "hold")): value for key, value in self.price(name).items()}
+            | {"retries_per_unit": self.retries_per_unit(name).estimate, "skipped": self.skipped(name)}
+            | {f"latency_{which}_s": value for which, value in self.latency(name).items()}
+            | {"stable": self.stable(name)}
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -261,9 +312,15 @@ class Result:
             "by_site": {site: int(count) for site, count in zip(self.case.sites, self.by_site(name), strict=True)},
             "racing": row["racing"],
             "not_racing": row["not_racing"],
+            **{what: _estimate(row, what) for what in _EFFORT if what != "any_loss"},
+            "retries_per_unit": _number(row["retries_per_unit"]),
+            "latency": {which: _number(row[f"latency_{which}_s"]) for which in ("p50", "p95", "p99")},
+            "stable": bool(row["stable"]),
         }
 
 
+_EFFORT = ("any_loss", "conflict_rate", "false_conflict_rate", "failed_rate")
+"""Estimates that are called as the methods that give them."""
 _PRICE = (
     *(f"{what}_{which}_s" for what in ("wait", "hold") for which in ("mean", "p50", "p95", "p99")),
     "utilisation",

@@ -20,7 +20,7 @@ from simlib.estimate.totals import SUMMED, Totals
 
 MODEL_VERSION = 1
 """Raised whenever equal settings would give other numbers: the draws, the model, the replay or what is counted changed."""
-STORED_VERSION = 1
+STORED_VERSION = 2
 """Raised whenever totals are stored in another form."""
 _KEY = b"simlib"
 

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from simlib.common.arrays import Ints
 from simlib.replay.counts import Cost, Tally
+from simlib.replay.efforts import Effort
 
 Records = NDArray[np.void]
-SUMMED = ("clobbers", "stood", "standing", "waits", "holds")
-"""The parts of a Tally and a Cost of which only the sum over all replicates is kept."""
+SUMMED = ("clobbers", "stood", "standing", "waits", "holds", "latencies")
+"""The parts of a Tally, a Cost and an Effort of which only the sum over all replicates is kept."""
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Tallies and costs of successive replicates.
+    """Tallies, costs and efforts of successive replicates.
 
     Attributes:
         numbers: (strategies, replicates) records of the other parts, one for each replicate.
@@ -32,9 +33,10 @@ class Totals:
     sums: dict[str, Ints]
 
 
-def total(tallies: Sequence[Tally], costs: Sequence[Cost]) -> Totals:
-    """The totals of one replicate, from the tally and the cost of each strategy."""
-    counted = [vars(tally) | vars(cost) for tally, cost in zip(tallies, costs, strict=True)]
+def total(tallies: Sequence[Tally], costs: Sequence[Cost], efforts: Sequence[Effort]) -> Totals:
+    """The totals of one replicate, from the tally, the cost and the effort of each strategy."""
+    parts = zip(tallies, costs, efforts, strict=True)
+    counted = [vars(tally) | vars(cost) | vars(effort) for tally, cost, effort in parts]
     columns = {name: np.array([one[name] for one in counted]) for name in counted[0]}
     sums = {name: columns.pop(name) for name in SUMMED}
     columns["clobbered_fields"] = sums["clobbers"].sum(axis=(1, 3, 4))

@@ -142,7 +142,8 @@ class History:
             source: where it is from, for the error.
 
         Raises:
-            InputError: fields, request keys or sites differ; a snapshot is not an earlier commit of the same session.
+            InputError: fields, request keys or sites differ; a snapshot, or the entry that a patch is merged over, is not an
+                earlier commit of the same session.
         """
         place = f"{source}: " if source else ""
         for name, ours, theirs in [
@@ -152,19 +153,28 @@ class History:
         ]:
             if ours != theirs:
                 raise InputError(f"{place}the history's {name} are {', '.join(ours)}; case {case.name} has {', '.join(theirs)}")
-        if (row := self._foresees) is not None:
-            raise InputError(f"{place}row {row}: its snapshot, row {self.snapshot[row]}, is no earlier commit of its session")
+        for what, shown in self._shown.items():
+            if (row := self._foreseen[what]) is not None:
+                raise InputError(f"{place}row {row}: its {what}, row {shown[row]}, is no earlier commit of its session")
 
     @cached_property
     def named(self) -> Ints:
         """(n,) the request keys that each row names, as the set that `case.pairs.Pairs.wants` is compared with."""
         return np.asarray(named_keys(self.request), dtype=np.int64)
 
+    @property
+    def _shown(self) -> dict[str, Ints]:
+        """The columns that name a commit of the row's session."""
+        return {"snapshot": self.snapshot} | ({"base": self.attempts.base} if self.attempts else {})
+
     @cached_property
-    def _foresees(self) -> int | None:
-        """The first row whose snapshot is no earlier commit of its session; cached, as every replay of the history asks."""
-        rows = np.flatnonzero(self.snapshot >= 0)
-        seen = np.minimum(self.snapshot[rows], rows)
+    def _foreseen(self) -> dict[str, int | None]:
+        """Of each such column the first row whose number is none; cached, as every replay of the history asks."""
+        return {what: self._foresees(shown) for what, shown in self._shown.items()}
+
+    def _foresees(self, shown: Ints) -> int | None:
+        rows = np.flatnonzero(shown >= 0)
+        seen = np.minimum(shown[rows], rows)
         possible = (seen < rows) & self.ok[seen] & (self.session[seen] == self.session[rows])
         return None if possible.all() else int(rows[~possible][0])
 
@@ -175,6 +185,11 @@ _COLUMNS = {
     "ok": pa.bool_(),
     "snapshot": pa.int64(),
 }
+_OF_ATTEMPTS = {
+    **{f"attempt.{name}": pa.int64() for name in Attempts._fields if name != "began"},
+    "attempt.began": pa.float64(),
+}
+"""Columns that are only there where the history has attempts; all of them, or none."""
 _NAMES = ("fields", "request_keys", "sites", "kinds", "session_names")
 MOST_ROWS = 20_000_000
 """A Parquet file of a few thousand bytes can have more rows than memory has room for."""
@@ -196,13 +211,14 @@ class _About(BaseModel):
 
 
 def write_parquet(history: History, path: Path, rule: str | None = None) -> None:
-    """Write the history as one Parquet file: a row a transaction, names and initial entries in the schema's metadata.
+    """Write the history as one Parquet file: a row a transaction or attempt, the names in the metadata.
 
     `rule` is the strategy that was really at work, if there was one.
     """
     table = pa.table(
         {name: getattr(history, name) for name in Rows._fields}
         | {f"request.{key}": history.request[:, number] for number, key in enumerate(history.request_keys)}
+        | dict(zip(_OF_ATTEMPTS, history.attempts or (), strict=bool(history.attempts)))
     )
     about = {name: getattr(history, name) for name in _NAMES} | {
         "format": FORMAT,
@@ -229,7 +245,8 @@ def read_parquet(path: Path, case: Case | None = None) -> History:
         keys = tuple(about.request_keys)
         if file.metadata.num_rows > MOST_ROWS:
             raise InputError(f"{path}: {file.metadata.num_rows:,} rows; allowed: {MOST_ROWS:,}")
-        types = _COLUMNS | {f"request.{key}": pa.int32() for key in keys}
+        tried = any(name in _OF_ATTEMPTS for name in file.schema_arrow.names)
+        types = _COLUMNS | {f"request.{key}": pa.int32() for key in keys} | (_OF_ATTEMPTS if tried else {})
         for name in types:
             if file.schema_arrow.names.count(name) != 1:
                 raise InputError(f"{path}: no column '{name}', or two; needed: {', '.join(types)}")
@@ -244,6 +261,7 @@ def read_parquet(path: Path, case: Case | None = None) -> History:
         request=np.array([columns[f"request.{key}"] for key in keys], dtype=np.int32).reshape(len(keys), len(table)).T.copy(),
         initial=np.array(about.initial, dtype=np.int32).reshape(-1, len(about.fields)),
         values=Values({domain: tuple(names) if isinstance(names, list) else names for domain, names in about.values.items()}),
+        attempts=Attempts(*(columns[name] for name in _OF_ATTEMPTS)) if tried else None,
     )
     check_numbers(history, str(path))
     if case:

@@ -18,6 +18,8 @@ MOST_GATEWAYS = 10_000
 LONGEST = 1e10
 """Seconds, three hundred years: the latest time. From there on a float no longer tells microseconds apart."""
 MOST_CODE = 2**31 - 1
+MOST_OUTCOME = 4
+"""The last number of `history.OUTCOMES`, of which 0 is a commit."""
 
 Bounded = tuple[str, Any, Any, Any]
 """A column with its name, and the least and the greatest that it can be: one number, or one for each row."""
@@ -32,7 +34,7 @@ def check_numbers(history: "History", source: str) -> None:
     sessions, fields = len(history.session_names), len(history.fields)
     if history.initial.shape != (sessions, fields):
         raise InputError(f"{source}: initial: shape {history.initial.shape}; allowed: {(sessions, fields)}, sessions by fields")
-    _check(source, [*_indices(history), *_times(history)])
+    _check(source, [*_indices(history), *_times(history), *_attempts(history)])
 
 
 def check_codes(history: "History", case: Case, source: str) -> None:
@@ -71,6 +73,19 @@ def _times(history: "History") -> Iterator[Bounded]:
     yield "queued", queued, history.read, LONGEST
     yield "lock", history.lock, queued, LONGEST
     yield "end", history.end, np.maximum(history.lock, np.concatenate([[0.0], history.end])[:-1]), LONGEST
+
+
+def _attempts(history: "History") -> Iterator[Bounded]:
+    """Rows are seen before they are merged over, a transaction begins before it reads, and what is `ok` is committed."""
+    if history.attempts is None:
+        return
+    attempts, rows, committed = history.attempts, np.arange(len(history)), history.ok
+    yield "attempt.transaction", attempts.transaction, 0, MOST_CODE
+    yield "attempt.number", attempts.number, 1, MOST_CODE
+    yield "attempt.outcome", attempts.outcome, np.where(committed, 0, 1), np.where(committed, 0, MOST_OUTCOME)
+    yield "attempt.seen", attempts.seen, 0, rows
+    yield "attempt.base", attempts.base, -1, attempts.seen - 1
+    yield "attempt.began", attempts.began, 0.0, history.read
 
 
 def _coded(history: "History") -> tuple[tuple[str, Codes, tuple[str, ...], int], ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from simlib.case.case import Case
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.compilation import inlined, lean
-from simlib.model.history import History
+from simlib.model.history import TIMED_OUT, History
 from simlib.replay.histograms import EDGES, add_to_bin, binned
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import Outcomes
@@ -30,6 +30,7 @@ class Tally:
         noticed: (noticed outcomes, 2) how often each happened, and how often it could have.
         stood: (bins,) histogram over EDGES of how long wrong values stood that were replaced before the history ended.
         standing: wrong values that stood to the end.
+        false_conflicts: writes that a guard rejected although they would have been right.
     """
 
     units: int
@@ -43,6 +44,7 @@ class Tally:
     noticed: Ints
     stood: Ints
     standing: int
+    false_conflicts: int = 0
 
 
 def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
@@ -56,7 +58,7 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
     history, clobbers = outcomes.history, outcomes.clobbers
     counted = _open(case, history)
     _count(
-        _Rows(_compact(history.flow), history.kind, history.site, history.ok, history.end, case.in_unit),
+        _Rows(compact(history.flow), history.kind, history.site, history.ok, history.end, case.in_unit),
         _Replay(outcomes.version, outcomes.versions, outcomes.writes, outcomes.lost, serial.version, serial.versions),
         _Clobbered(clobbers.culprit, clobbers.field, clobbers.kind, clobbers.racing, clobbers.until),
         _ask(case, history), EDGES, counted,
@@ -74,6 +76,7 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
         noticed=counted.noticed,
         stood=counted.stood,
         standing=standing,
+        false_conflicts=0 if history.attempts is None else int(outcomes.false_conflict.sum()),
     )
 
 
@@ -152,7 +155,7 @@ def _open(case: Case, history: History) -> _Counted:
     )
 
 
-def _compact(flow: Ints) -> Ints:
+def compact(flow: Ints) -> Ints:
     """The numbers of the flows, or others in their place if a history from outside has very large ones."""
     return flow if flow.max(initial=0) < max(_FEW, 4 * flow.size) else np.unique(flow, return_inverse=True)[1]
 
@@ -242,9 +245,10 @@ class Cost:
     """What one timeline costs; times in seconds.
 
     Attributes:
-        ended, timeouts: transactions that ended, and how many of those gave up waiting for the lock.
-        waited, held: sums over the transactions of the wait for the lock and of the time it was held until the commit; a
-            `store.release` after it is not counted.
+        ended, timeouts: transactions (where there are attempts, those) that ended, and how many of those gave up waiting for a
+            lock.
+        waited, held: sums over the transactions of the wait for locks and of the time one was held until the commit, or the
+            conflict; a `store.release` after it is not counted.
         waits, holds: (bins,) histograms over EDGES.
         span: from zero to the last end.
     """
@@ -258,13 +262,22 @@ class Cost:
     span: float
 
 
-def cost(history: History) -> Cost:
-    """The cost of one timeline: waits of all its transactions, holds of those that committed."""
-    waits = history.lock - history.queued
-    holds = (history.end - history.lock)[history.ok]
+def cost(history: History, wide: Bools | None = None) -> Cost:
+    """The cost of one timeline: waits of all its transactions, holds of those that had the lock.
+
+    Args:
+        history: the timeline.
+        wide: (sites,) whether a lock is held there from before the snapshot; None: nowhere.
+    """
+    waits, since, timed_out = history.lock - history.queued, history.lock, ~history.ok
+    if (attempts := history.attempts) is not None:
+        waits = waits + np.where(attempts.number == 1, history.read - attempts.began, 0.0)
+        since = history.lock if wide is None else np.where(wide[history.site], history.read, history.lock)
+        timed_out = attempts.outcome == TIMED_OUT
+    holds = (history.end - since)[~timed_out]
     return Cost(
         ended=len(history),
-        timeouts=int((~history.ok).sum()),
+        timeouts=int(timed_out.sum()),
         waited=float(waits.sum()),
         held=float(holds.sum()),
         waits=binned(waits),

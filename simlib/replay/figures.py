@@ -8,8 +8,9 @@ from simlib.case.case import Case
 from simlib.case.snapshots import previous_commits
 from simlib.common.arrays import Bools
 from simlib.model.history import History
+from simlib.replay.books import NOBODY
 from simlib.replay.counts import unit_rows
-from simlib.replay.replay import NOBODY, Outcomes
+from simlib.replay.replay import Outcomes
 
 Count = tuple[int, int]
 """How many, out of how many."""

@@ -38,7 +38,16 @@ def finding(
     field = strategy.field[rule]
     before = entries[fresh, field]
     serial, _ = written(strategy, rule, entries, fresh, fresh, requests, row)
-    return 1 + 2 * classify(entries[stale, field], before, value, asked) + needs_race(right, before, serial)
+    return found_in(entries[stale, field], before, right, value, asked, serial)
+
+
+@inlined
+def found_in(stale: int, fresh: int, right: int, value: int, asked: bool, serial: int) -> int:
+    """The same of a field that is known to be clobbered; `serial` is what the patch says on an up-to-date snapshot, or ABSENT.
+
+    `stale` is what had been read: the snapshot's value, or that of the older entry which a patch was merged over.
+    """
+    return 1 + 2 * classify(stale, fresh, value, asked) + needs_race(right, fresh, serial)
 
 
 @inlined

@@ -45,6 +45,14 @@ OF_A_STRATEGY = {
     "hold": "time that the lock is held, seconds",
     "utilisation": "share of the time that the lock is held",
     "timeouts": "writes that gave up waiting for the lock",
+    "any_loss": "share of all transactions that clobber, at whatever site",
+    "conflict_rate": "share of guarded attempts that are rejected",
+    "false_conflict_rate": "share of guarded attempts that are rejected although they would have been right",
+    "failed_rate": "share of units of work that fail loudly: no lock in time, or rejected for the last time",
+    "retries_per_unit": "attempts after the first, for each unit of work",
+    "skipped": "writes given up silently",
+    "latency": "time from a transaction's begin to its commit in units of work, seconds",
+    "stable": "1 where the traffic is no more than the strategy can serve, else 0",
 }
 _ENDS = {"_low": "low end of its 95 % interval", "_high": "high end of its 95 % interval"}
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from attempted import attempted, tried
 from generators import SEEDS, entries, schedules, workloads
 from hypothesis import given, settings
 from schedules import CASE, commit, history_of, read
@@ -38,6 +39,13 @@ def test_round_trip_of_hand_written_schedules(place, schedule, initial):
 @given(workload=workloads(), seed=SEEDS)
 def test_round_trip_of_simulated_histories(place, workload, seed):
     history = simulate(workload, CASE, draw(workload, CASE, seed, 0))
+    write_parquet(history, place)
+    assert same(read_parquet(place), history)
+
+
+@settings(max_examples=30)
+@given(history=attempted())
+def test_round_trip_of_histories_with_attempts(place, history):
     write_parquet(history, place)
     assert same(read_parquet(place), history)
 
@@ -148,3 +156,6 @@ def test_a_history_of_another_case_or_with_impossible_snapshots_is_refused(refus
     assert "the history's write sites are somewhere; case openclaw-70575 has handler" in message
     other = dataclasses.replace(history, snapshot=np.array([1, 1, 1]))
     assert "row 0: its snapshot, row 1, is no earlier commit" in refused(replay_strategy, CASE, rules, other)
+    plain = dataclasses.replace(history, snapshot=np.array([-1, -1, -1]))
+    other = tried(plain, range(3), [1] * 3, [0, 2, 0], base=[-1, -1, 1], seen=[0, 1, 2])
+    assert "row 2: its base, row 1, is no earlier commit" in refused(replay_strategy, CASE, rules, other)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from attempted import tried
 from schedules import CASE
 
 from simlib.common.errors import InputError
@@ -128,6 +129,29 @@ def test_a_column_of_smaller_numbers_is_read(altered):
 def test_wrong_metadata_is_refused_with_its_key(about, message, altered, refused):
     path = altered(about=lambda data: data | about)
     assert message in refused(read_parquet, path, CASE)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("transaction", -1, "attempt.transaction: -1 in row 3; allowed: 0 to 2147483647"),
+        ("number", 0, "attempt.number: 0 in row 3; allowed: 1 to 2147483647"),
+        ("outcome", 5, "attempt.outcome: 5 in row 3; allowed: 0"),
+        ("outcome", 2, "attempt.outcome: 2 in row 3; allowed: 0"),
+        ("seen", 4, "attempt.seen: 4 in row 3; allowed: 0 to 3"),
+        ("base", 3, "attempt.base: 3 in row 3; allowed: -1 to 2"),
+        ("began", 1e9, "attempt.began: 1000000000.0 in row 3; allowed: 0.0 to"),
+    ],
+)
+def test_a_number_of_an_attempt_out_of_its_bounds_is_refused(column, value, message, tmp_path, refused):
+    rows, path = len(history()), tmp_path / "h.parquet"
+    ones = dict.fromkeys(("transaction", "number"), [1] * rows)
+    write_parquet(tried(history(), **ones, outcome=[0] * rows, base=[-1] * rows, seen=range(rows)), path)
+    table = put(f"attempt.{column}", 3, value)(pq.read_table(path))
+    pq.write_table(table, path)
+    assert message in refused(read_parquet, path, CASE)
+    pq.write_table(table.drop_columns(["attempt.base"]), path)
+    assert "no column 'attempt.base', or two" in refused(read_parquet, path, CASE)
 
 
 def test_metadata_that_is_no_object_of_json_is_no_history(altered, refused):

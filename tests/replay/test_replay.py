@@ -17,8 +17,9 @@ from simlib.case.rules import ABSENT
 from simlib.common.files import validated
 from simlib.model import compiled_model
 from simlib.model.history import History, Values
+from simlib.replay.books import NOBODY
 from simlib.replay.judging import KINDS
-from simlib.replay.replay import NOBODY, replay_strategy
+from simlib.replay.replay import replay_strategy
 from simlib.workload.traffic import draw
 from simlib.workload.workload import Workload
 

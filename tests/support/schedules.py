@@ -17,8 +17,9 @@ from simlib.case.evaluator import evaluate
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.arrays import Codes
 from simlib.model.history import History, Values
+from simlib.replay.books import NOBODY
 from simlib.replay.judging import KINDS
-from simlib.replay.replay import NOBODY, Outcomes, replay_strategy
+from simlib.replay.replay import Outcomes, replay_strategy
 
 CASE = load_case("openclaw-70575")
 FIELDS, REQUEST, SITES = CASE.fields, CASE.request, CASE.sites

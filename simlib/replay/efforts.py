@@ -1,0 +1,100 @@
+"""What one timeline comes to beside its clobbers: attempts, conflicts, units of work that failed, and how long it all took."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from simlib.case.case import Case
+from simlib.case.discipline import Discipline
+from simlib.common.arrays import Bools, Ints
+from simlib.common.compilation import lean
+from simlib.model.history import COMMITTED, CONFLICT, SKIPPED, TIMED_OUT, History
+from simlib.replay.counts import compact
+from simlib.replay.histograms import EDGES, add_to_bin
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Counts of one timeline; a row of its history is an attempt.
+
+    Attributes:
+        latencies: (bins,) histogram over EDGES of the time from a transaction's begin to its commit, in units of work. It
+            begins when it reads, or begins to wait for a lock before that.
+        units_begun: units of work of which an attempt ended at a site of `Case.in_unit`.
+        units_failed: those in which one of them failed loudly: no lock in time, or rejected for the last time.
+        guarded: attempts that a guard looked at.
+        conflicts: those that it rejected. A write that is made all the same when its attempts are used up is none.
+        retries: attempts after the first, in units of work.
+        skipped: writes that were given up silently, at any site.
+        open_middle, open_end: transactions under way in the middle of the time in which flows arrive, and at its end.
+        began_late: transactions that began in between.
+    """
+
+    latencies: Ints
+    units_begun: int
+    units_failed: int
+    guarded: int
+    conflicts: int
+    retries: int
+    skipped: int
+    open_middle: int
+    open_end: int
+    began_late: int
+
+
+def wide_sites(case: Case, discipline: Discipline) -> Bools:
+    """(sites,) whether a site takes a lock before its snapshot."""
+    named = {site for lock in discipline.locks if lock.span != "merge" for site in lock.sites}
+    return np.array([site in named for site in case.sites])
+
+
+BEGUN, UNITS_FAILED, GUARDED, CONFLICTS, RETRIES, SKIPS, OPEN_MIDDLE, OPEN_END, LATE = range(9)
+
+
+def effort(case: Case, history: History, discipline: Discipline, duration: float) -> Effort:
+    """Count one timeline.
+
+    Args:
+        case: the case.
+        history: the timeline.
+        discipline: under which it came about.
+        duration: how long flows arrived, seconds.
+    """
+    attempts, guarded = history.attempts, np.array([guard is not None for guard in discipline.guards])
+    outcome = np.logical_not(history.ok).astype(np.int64) if attempts is None else attempts.outcome
+    number, began = (outcome, history.read) if attempts is None else (attempts.number, attempts.began)
+    numbers, latencies = np.zeros(9, np.int64), np.zeros(EDGES.size - 1, np.int64)
+    flow = compact(history.flow)
+    columns = flow, history.site, outcome, number, began, history.end
+    seen = np.zeros(int(flow.max(initial=0)) + 1, np.uint8)
+    _count(*columns, case.in_unit, guarded, duration, EDGES, seen, numbers, latencies)
+    return Effort(latencies, *numbers.tolist())
+
+
+@lean
+def _count(
+    flows: Any, sites: Any, outcomes: Any, numbers: Any, begins: Any, ends: Any, in_unit: Any, guarded: Any, duration: float,
+    edges: Any, seen: Any, counts: Any, latencies: Any,
+) -> None:  # fmt: skip
+    """Fill `counts` and `latencies`; `seen` marks the flows that have begun (1) and failed (2)."""
+    middle = duration / 2
+    for row in range(sites.size):
+        site, outcome, began, end, flow = sites[row], outcomes[row], begins[row], ends[row], flows[row]
+        if guarded[site] and outcome != TIMED_OUT:
+            counts[GUARDED] += 1
+            counts[CONFLICTS] += outcome != COMMITTED
+        counts[SKIPS] += outcome == SKIPPED
+        if outcome != CONFLICT:  # its last attempt
+            counts[OPEN_MIDDLE] += began <= middle < end
+            counts[OPEN_END] += began <= duration < end
+            counts[LATE] += middle < began <= duration
+        if in_unit[site]:
+            counts[RETRIES] += numbers[row] > 1
+            counts[BEGUN] += not seen[flow] & 1
+            seen[flow] |= 1
+            if outcome == COMMITTED:
+                add_to_bin(end - began, edges, latencies)
+            elif outcome != CONFLICT and outcome != SKIPPED:
+                counts[UNITS_FAILED] += not seen[flow] & 2
+                seen[flow] |= 2
