@@ -13,7 +13,7 @@ from simlib.case.case import Case
 from simlib.common.arrays import Floats
 from simlib.common.errors import InputError
 from simlib.common.files import file_name, replacing, validated
-from simlib.model.history import write_parquet
+from simlib.model.history import COMMITTED, OUTCOMES, TIMED_OUT, write_parquet
 from simlib.replay.replay import replay_strategy
 from simlib.testbed.run import TestbedRun, run_testbed
 from simlib.testbed.stores import STORES
@@ -121,10 +121,12 @@ def run_grid(
 
 def summary(run: TestbedRun) -> dict[str, float]:
     """Counts of the run, and the 50, 95 and 99 % quantiles of each of its `timings` in seconds (NaN where there is none)."""
-    clobbers = replay_strategy(run.case, run.case.strategy(run.strategy), run.history).clobbers
+    history = run.history
+    clobbers = replay_strategy(run.case, run.case.strategy(run.strategy), history).clobbers
+    outcomes = np.where(history.ok, COMMITTED, TIMED_OUT) if history.attempts is None else history.attempts.outcome
     counts = {
-        "transactions": len(run.history),
-        "timed_out": int((~run.history.ok).sum()),
+        "transactions": int(np.unique(run.step).size),
+        **{name: int((outcomes == number).sum()) for number, name in enumerate(OUTCOMES) if number != COMMITTED},
         "clobbering": int(np.unique(clobbers.culprit).size),
         "clobbered_fields": len(clobbers),
     }
@@ -147,10 +149,11 @@ def timings(run: TestbedRun) -> dict[str, Floats]:
     history, traffic, step = run.history, run.traffic, run.step
     inside = np.isin(history.site, [run.case.sites.index(site) for site in run.case.strategy(run.strategy).in_lock])
     drawn = traffic.prepare[step] + np.where(inside, 0.0, traffic.compute[step])
-    first = np.isin(step, traffic.first[:-1])
+    once = np.ones(step.size, dtype=np.bool_) if history.attempts is None else history.attempts.number == 1
+    first = once & np.isin(step, traffic.first[:-1])
     return {
         "late": (history.read - traffic.arrive[history.flow])[first],
-        "prepare_over": history.queued - history.read - drawn,
+        "prepare_over": (history.queued - history.read - drawn)[once],
         "wait": history.lock - history.queued,
         "hold": (history.end - history.lock)[history.ok],
     }
