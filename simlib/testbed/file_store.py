@@ -6,7 +6,6 @@ entries as its transaction has read them: without an exclusive lock it takes oth
 
 import asyncio
 import fcntl
-import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -26,7 +25,6 @@ class FileStore:
 
     def __init__(self, folder: Path, fields: tuple[str, ...], settings: Store, apart: bool = False) -> None:
         self._folder, self._fields, self._settings, self._apart = folder, fields, settings, apart
-        self._temporary = (folder / f"{os.getpid()}-{number}.tmp" for number in itertools.count())
         self._cache: dict[Path, tuple[dict[str, Any], int, float]] = {}  # of each file: content, mtime, when it was loaded
         self._order = os.open(folder / "order", os.O_CREAT | os.O_RDWR)
 
@@ -63,7 +61,7 @@ class FileStore:
         """Serialise, write a temporary file, rename it; the cache now holds what was written."""
         assert expected is None  # no file system compares and renames in one step
         path, number = self._place(session)
-        content, temporary = base.content, next(self._temporary)
+        content, temporary = base.content, self._folder / f"commit-{step}.tmp"
         content["newest"] = step
         content["entries"][number] = encode(codes, step, self._fields, content["entries"][number]["rest"])
         mtime = await asyncio.to_thread(self._write, temporary, json.dumps(content).encode())

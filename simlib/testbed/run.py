@@ -114,7 +114,7 @@ def run_testbed(
             final = final_entries(manner, place, case, workload)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"testbed: the {store} store in {place} failed: {error}") from None
-    run = assemble(workload, case, store, strategy, traffic, ended, final)
+    run = assemble(timed, case, store, strategy, traffic, ended, final)
     check_final(run)
     return run
 
