@@ -84,7 +84,7 @@ def _parts(run: TestbedRun, discipline: Discipline, of: _Attempts, site: str) ->
     acquire = np.where(np.isnan(of.acquire), np.median(known) if known.size else 0.0, of.acquire)
     wide = any(lock.span != "merge" for lock in locks)
     before, within = (acquire, 0.0 * acquire) if wide else (0.0 * acquire, acquire)
-    parts = {"prepare": (of.prepare + before)[here & of.first]}
+    parts = {"prepare": (of.prepare + before)[here & of.first], "check": np.zeros(1)}
     compared = run.compared - history.lock
     if locks and guard:
         parts["check"] = (within + compared)[here]
