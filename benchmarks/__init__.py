@@ -14,6 +14,8 @@ RATIOS = (
 )
 RATES = (
     "transactions_compiled",
+    "transactions_guarded",
+    "transactions_entry_locks",
     "transactions_simpy",
     "replays",
     "dictionary_replays",
@@ -31,7 +33,7 @@ def measure(quick: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {
         **engines.measure(100_000 if quick else 1_000_000),
         **replays.measure(8 if quick else 80),
-        **runs.measure(4 if quick else 24),
+        **runs.measure(),
         **queues.measure(5_000 if quick else 30_000),
         **rare.measure(),
     }

@@ -35,6 +35,8 @@ def test_every_command_of_the_readme_works(command, tmp_path):
     arguments = shlex.split(command)[1:]
     if arguments[0] in ("run", "report"):  # the same command with little work
         arguments += ["--replicates", "2", "--set", "duration=10"]
+    if arguments[0] == "atlas":
+        arguments += ["atlas-chimera-agent", "--replicates", "2"]
     if arguments[0] == "calibrate":  # the log is the reader's own; here it is the shipped one
         arguments[1:] = [
             str(ROOT / "data" / "recordings" / "gateway-log-2026.4.22.jsonl.gz"),

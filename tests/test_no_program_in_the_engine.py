@@ -11,7 +11,8 @@ from simlib.case.case import load_case
 from simlib.common.shipped import shipped_names
 
 PACKAGE = Path(simlib.__file__).parent
-CASES = [load_case(name) for name in shipped_names("cases")]
+CASES = [load_case(name) for name in shipped_names("cases") if not name.startswith("atlas-")]
+"""Those of the atlas call things by English words."""
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and (path / "__init__.py").is_file())
 
 TELLING = {"handler", "inbound", "turn", "agent", "agents", "upstream", "Upstream", "OpenClaw", *(case.name for case in CASES)}
@@ -43,8 +44,9 @@ PLAIN = sorted(NAMES - set(NOWHERE))
 EXCEPTIONS = {
     ("common/shipped.py", "openclaw-70575"): "the case that commands are about unless they are told otherwise",
     ("case/case_file.py", "turn"): "the older spelling of the role `unit` in case files, which is still read",
-    ("model/simpy_model.py", "turn"): "English: who waits for the lock gets his turn",
+    ("case/discipline.py", "patch"): "what an attempt at a transaction repeats: all of it, or the patch alone",
     ("common/workers.py", "spawn"): "how multiprocessing starts a process",
+    ("case/discipline.py", "patch"): "what a new attempt repeats: all of its preparation, or the patch alone",
     ("sweep/sweep_file.py", "to"): "English: the other end of a range",
 }
 

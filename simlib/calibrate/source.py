@@ -83,7 +83,7 @@ def find_source(source: str) -> Path:
 
 
 def kind_of(path: Path) -> str:
-    """`history` (Parquet), `recording`, `races`, `log` or `trace`, by what the file begins with.
+    """`history` (Parquet), `recording`, `races`, `loads`, `log` or `trace`, by what the file begins with.
 
     Raises:
         InputError: the file cannot be read.
@@ -97,6 +97,8 @@ def kind_of(path: Path) -> str:
     head = [line for _, line in islice(read_lines(path, Broken()), HEAD)]
     if any(b'"trials"' in line for line in head):
         return "races"
+    if any(b'"rates"' in line for line in head):
+        return "loads"
     for line in head:
         try:
             data = parse_json(line)

@@ -23,20 +23,17 @@ from simlib.case.case_file import (
     WordsModel,
 )
 from simlib.case.discipline import Discipline, make_discipline, plain
+from simlib.case.notation import Names, flatten_rules
 from simlib.case.pairs import Pairs, pair_up, stale_fields
 from simlib.case.rules import (
-    BANK,
-    EFFECTIVE_STALE,
     FRESH,
     REQUEST,
-    STALE,
     Context,
     FlatRule,
-    Names,
     Program,
     Rule,
-    flatten_rules,
     spread_keys,
+    unpack,
 )
 from simlib.case.sections import Sections
 from simlib.common.errors import InputError, allowed, choose, shown
@@ -180,7 +177,8 @@ def compile_case(model: CaseModel, source: str) -> Case:
         InputError: a rule does not parse or names something unknown.
     """
     fields, sites = tuple(model.fields), tuple(model.sites)
-    names = Names(fields, (*model.request, *fields), tuple(model.effective.values))
+    commutative = frozenset(name for name, field in model.fields.items() if field.update == "commutative")
+    names = Names(fields, (*model.request, *fields), tuple(model.effective.values), commutative)
     context = _context(model.effective, names, source)
     serial = {site: model.reference.get(site, {}) for site in sites}
 
@@ -240,15 +238,18 @@ class _Rules(NamedTuple):
 def _spread(table: SiteRules, fields: tuple[str, ...], place: str) -> dict[str, Rule]:
     assert not isinstance(table, str)
     try:
-        return spread_keys({key: Rule(rule.value, rule.when, rule.unless) for key, rule in table.items()}, fields)
+        return spread_keys(
+            {key: Rule(rule.value, rule.when, tuple(rule.unless), tuple(rule.only_if)) for key, rule in table.items()}, fields
+        )
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
 
 
 def _refuse_stale(reference: _Rules, source: str) -> None:
-    used = {number // BANK for rules in reference.flat for rule in rules.values() for number in (*rule.value, *rule.unless)}
-    if used & {STALE, EFFECTIVE_STALE}:
-        sources = allowed(["fresh", "request", "effective(fresh, request)"])
+    if any(source.looks_at_stale for rules in reference.flat for rule in rules.values() for source in rule.sources()):
+        sources = allowed(
+            ["fresh", "request", "effective(fresh, request)", "overlay(fresh, request)", "update(fresh, request)"]
+        )
         raise InputError(f"{source}: reference: a serial execution has no stale entry; {sources}")
 
 
@@ -310,12 +311,14 @@ def _context(model: EffectiveModel, names: Names, source: str) -> Context:
             packed = names.sources(value.replace("entry.", "fresh."), "") if value else []
         except InputError as error:
             raise InputError(f"{source}: effective.{place}: {str(error).replace('fresh.', 'entry.')}") from None
-        banks = [number // BANK for number in packed]
+        banks = [unpack(number).bank for number in packed]
         wanted = {"conflict.entry": [FRESH], "conflict.request": [REQUEST]}.get(place, [FRESH, REQUEST])
         if banks != sorted(banks) or not set(banks) <= set(wanted):
             sides = ", then ".join("entry sources" if bank == FRESH else "request sources" for bank in wanted)
             raise InputError(f"{source}: effective.{place}: '{value}' must be {sides}")
-        entry, request = (tuple(number % BANK for number in packed if number // BANK == bank) for bank in (FRESH, REQUEST))
+        entry, request = (
+            tuple(source.number for source in map(unpack, packed) if source.bank == bank) for bank in (FRESH, REQUEST)
+        )
         return entry, request
 
     values = [split(value, f"values.{name}") for name, value in model.values.items()]

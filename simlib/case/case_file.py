@@ -27,19 +27,40 @@ class FieldModel(Strict):
     about: str = ""
 
 
+class EntryFieldModel(FieldModel):
+    """A key of an entry."""
+
+    update: Literal["ordered", "commutative"] = Field(
+        "ordered", description="whether `update(old, request)` of this field may be made in any order: a counter, a set"
+    )
+
+
+def _one_or_more(data: Any) -> Any:
+    return [] if data is None else [data] if isinstance(data, str) else data
+
+
+Conditions = Annotated[
+    list[RuleText],
+    Field(max_length=int(bounds.CONDITIONS.high)),
+    BeforeValidator(_one_or_more, json_schema_input_type=RuleText | list[RuleText] | None),
+]
+"""Sources; one may stand by itself."""
+
+
 class RuleModel(Strict):
     """A rule with a condition; a rule without one is just its value."""
 
     value: RuleText
     when: Literal["always", "defined", "requested"] = "always"
-    unless: RuleText | None = None
+    unless: Conditions = Field([], description="a source or several: nothing is written if one of them is defined")
+    only_if: Conditions = Field([], description="a source or several: nothing is written unless all of them are defined")
 
 
 def _short_rule(data: Any) -> Any:
     return {"value": data} if isinstance(data, str) else data
 
 
-RuleTable = dict[str, Annotated[RuleModel, BeforeValidator(_short_rule)]]
+RuleTable = dict[str, Annotated[RuleModel, BeforeValidator(_short_rule, json_schema_input_type=RuleText | RuleModel)]]
 
 
 def _kind_of_site(data: Any) -> str:
@@ -129,7 +150,7 @@ class CaseModel(Sections):
     assumptions: list[str] = Field(default=[], description="what a model of this program leaves out; reports list them")
     known_wrong: list[str] = Field(default=[], description="where a model of it is known to err; the validation lists them")
     baseline: str
-    fields: dict[str, FieldModel] = Field(min_length=1, max_length=int(bounds.FIELDS.high))
+    fields: dict[str, EntryFieldModel] = Field(min_length=1, max_length=int(bounds.FIELDS.high))
     request: dict[str, FieldModel] = Field({}, max_length=int(bounds.FIELDS.high))
     effective: EffectiveModel = EffectiveModel(values={}, conflict=ConflictModel(entry="", request=""))
     sites: dict[str, SiteModel] = Field(min_length=1, max_length=int(bounds.SITES.high))

@@ -9,7 +9,7 @@ All here is data; the models carry it out, and `guards` says what a comparison c
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from simlib.common.bounds import LONGEST
 
@@ -37,8 +37,8 @@ class Pause(NamedTuple):
     jitter: float = 0.0
     in_lock: bool = False
 
-    def seconds(self, attempt: int, uniform: float) -> float:
-        """The pause before that attempt (2 or later), given a uniform of (0, 1) for the jitter.
+    def seconds(self, attempt: int, uniform: Any) -> Any:
+        """The pause before that attempt (2 or later), given a uniform of (0, 1) for the jitter, or an array of them.
 
         >>> [Pause(first=0.2, factor=2.0, cap=0.6).seconds(attempt, 0.5) for attempt in (2, 3, 4)]
         [0.2, 0.4, 0.6]

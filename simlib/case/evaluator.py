@@ -14,6 +14,9 @@ from simlib.case.pairs import ALWAYS, SET_BITS
 from simlib.case.rules import (
     ABSENT,
     BANK,
+    BANKS,
+    COMMUTATIVE_FRESH,
+    COMMUTATIVE_STALE,
     DEFINED,
     EFFECTIVE_STALE,
     FRESH,
@@ -21,13 +24,19 @@ from simlib.case.rules import (
     NO_KEY,
     NO_RULE,
     NO_SOURCE,
+    ORDERED_STALE,
+    OVERLAY_FRESH,
+    OVERLAY_STALE,
     REQUEST,
     REQUESTED,
     STALE,
     UNDEFINED,
+    UPDATED,
     Program,
 )
 from simlib.common.compilation import compiled, inlined, lean
+
+_WORD = 1 << 32
 
 
 @lean
@@ -69,11 +78,15 @@ def written(program: Program, rule: int, entries: Any, stale: int, fresh: int, r
     when = program.when[rule]
     if when == NO_RULE:
         return ABSENT, False
-    if when == REQUESTED and requests[row, program.value[rule, 0] % BANK] == ABSENT:
+    if when == REQUESTED and requests[row, program.asks[rule]] == ABSENT:
         return ABSENT, False
     if program.unless[rule, 0] != NO_SOURCE:
         stands, _ = _first_defined(program.unless, program, rule, entries, stale, fresh, requests, row)
         if stands != UNDEFINED:
+            return ABSENT, False
+    for condition in range(program.needs[rule], program.needs[rule + 1]):
+        holds, _ = _first_defined(program.condition, program, condition, entries, stale, fresh, requests, row)
+        if holds == UNDEFINED:
             return ABSENT, False
     code, asked = _first_defined(program.value, program, rule, entries, stale, fresh, requests, row)
     return ABSENT if code == UNDEFINED and when == DEFINED else code, asked
@@ -81,12 +94,12 @@ def written(program: Program, rule: int, entries: Any, stale: int, fresh: int, r
 
 @inlined
 def _first_defined(
-    sources: Any, program: Program, rule: int, entries: Any, stale: int, fresh: int, requests: Any, row: int
+    chains: Any, program: Program, chain: int, entries: Any, stale: int, fresh: int, requests: Any, row: int
 ) -> tuple[int, bool]:
     """The first defined value of a chain of sources, else UNDEFINED; and whether the last source looked at is the request."""
     code, asked = UNDEFINED, False
-    for place in range(sources.shape[1]):
-        source = sources[rule, place]
+    for place in range(chains.shape[1]):
+        source = chains[chain, place]
         if source == NO_SOURCE:
             break
         bank, index, asked = source // BANK, source % BANK, False
@@ -96,6 +109,8 @@ def _first_defined(
             code = entries[fresh, index]
         elif bank == REQUEST:
             code, asked = max(requests[row, index], UNDEFINED), True
+        elif bank > LITERAL:
+            code, asked = _combined(bank % BANKS, bank // BANKS, index, entries, stale, fresh, requests, row)
         elif bank != LITERAL:
             asked = _counts(program, entries, stale if bank == EFFECTIVE_STALE else fresh, requests, row)
             code = max(requests[row, index], UNDEFINED) if asked and index != NO_KEY else UNDEFINED
@@ -115,6 +130,53 @@ def _counts(program: Program, entries: Any, entry: int, requests: Any, row: int)
         if asked == UNDEFINED:
             asked = max(requests[row, program.conflict_request[place]], UNDEFINED)
     return stored in (UNDEFINED, asked) or asked == UNDEFINED
+
+
+@inlined
+def _combined(
+    bank: int, key: int, field: int, entries: Any, stale: int, fresh: int, requests: Any, row: int
+) -> tuple[int, bool]:
+    """What an entry's field and a request key come to, and whether the request names that key; if not, the field as it is."""
+    entry = stale if bank in (OVERLAY_STALE, ORDERED_STALE, COMMUTATIVE_STALE) else fresh
+    old, asked = entries[entry, field], requests[row, key]
+    if asked == ABSENT:
+        return old, False
+    if bank in (OVERLAY_STALE, OVERLAY_FRESH):
+        return asked, True
+    return updated(old, asked, bank in (COMMUTATIVE_STALE, COMMUTATIVE_FRESH)), True
+
+
+@inlined
+def updated(old: int, asked: int, commutative: bool) -> int:
+    """The code of `update(old, request)`, a function of which nothing is known but whether its updates commute.
+
+    Equal arguments give equal codes, others different ones (but for one in 2^30): those of a set of updates in any order if
+    they commute, where each counts as often as it is made; else those of a chain of updates.
+
+    Args:
+        old: value code; it may be what updates left.
+        asked: the request's value code, UNDEFINED to clear, which is an update like others.
+        commutative: whether updates may be made in any order.
+
+    Examples:
+        >>> updated(updated(3, 1, True), 2, True) == updated(updated(3, 2, True), 1, True)
+        True
+        >>> updated(updated(3, 1, False), 2, False) == updated(updated(3, 2, False), 1, False)
+        False
+    """
+    old, step = int(old), _scrambled(UPDATED + int(asked))  # without numba, too, they are no 32-bit numbers
+    if not commutative:
+        return UPDATED + _scrambled((_scrambled(old) + step) % _WORD) % UPDATED
+    before = old - UPDATED if old >= UPDATED else _scrambled(old)
+    return UPDATED + (before + step) % UPDATED
+
+
+@inlined
+def _scrambled(number: int) -> int:
+    """One 32-bit number for another; neighbours end far apart, and 0 stays."""
+    for _ in range(2):
+        number = (number >> 16 ^ number) * 0x45D9F3B % _WORD
+    return number >> 16 ^ number
 
 
 @compiled

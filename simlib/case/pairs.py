@@ -14,20 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simlib.case.rules import (
-    BANK,
     DEFINED,
     EFFECTIVE_FRESH,
     EFFECTIVE_STALE,
     FRESH,
     LITERAL,
     NO_RULE,
+    OVERLAY_FRESH,
     REQUEST,
     REQUESTED,
-    STALE,
     Context,
     FlatRule,
     Program,
+    Source,
     tabulate_rules,
+    unpack,
 )
 from simlib.common.arrays import Ints
 
@@ -78,7 +79,7 @@ def pair_up(ours: list[dict[int, FlatRule]], theirs: list[dict[int, FlatRule]], 
     reads = [_stale_set(own, context) for _, own, _ in pairs]
     always = [not same or serial.when != NO_RULE for same, (_, _, serial) in zip(faithful, pairs, strict=True)]
     wants = [_wanted(serial, field) if same else ALWAYS for same, (field, _, serial) in zip(faithful, pairs, strict=True)]
-    keeps = [not serial.unless and serial.value[:1] == (FRESH * BANK + field,) for field, _, serial in pairs]
+    keeps = [not serial.unless and serial.value[:1] == (Source(FRESH, field).pack(),) for field, _, serial in pairs]
     watches = [
         EVERYTHING if any(always[first:last]) else _union(reads[first:last])
         for first, last in itertools.pairwise(strategy.first.tolist())
@@ -97,47 +98,55 @@ def pair_up(ours: list[dict[int, FlatRule]], theirs: list[dict[int, FlatRule]], 
 def _on_fresh(rule: FlatRule, field: int) -> tuple[object, ...]:
     """What a rule does when stale and fresh are equal; rules that give the same here do the same.
 
-    Writing the fresh value and leaving the field alone are the same, so a rule that may leave its field alone ends with it.
-    A source that was undefined is so when it is named again.
+    Writing the fresh value and leaving the field alone are the same, so a rule that may leave its field alone ends with it, and
+    one that looks at a request only where the field is named is one that overlays it. A source that was undefined is so when it
+    is named again.
     """
-    itself = FRESH * BANK + field
-    fresh_bank = {STALE: FRESH, EFFECTIVE_STALE: EFFECTIVE_FRESH}
+    itself = Source(FRESH, field)
 
-    def on_fresh(sources: tuple[int, ...]) -> list[int]:
-        return [
-            fresh_bank.get(source // BANK, source // BANK) * BANK + source % BANK
-            for source in sources
-            if source // BANK != LITERAL
-        ]
+    def on_fresh(chain: tuple[int, ...]) -> list[Source]:
+        return [source.on_fresh for source in map(unpack, chain) if source.bank != LITERAL]
 
     value, unless = on_fresh(rule.value), on_fresh(rule.unless)
+    only_if = {tuple(dict.fromkeys(on_fresh(chain))) for chain in rule.only_if}
+    asks = value[0] if rule.when == REQUESTED else None
+    if asks and value == [asks] and asks.bank == REQUEST:
+        value, asks = [Source(OVERLAY_FRESH, field, asks.number)], None
+    elif asks and value == [asks] and asks.number == field:
+        asks = None
     if unless == [itself]:
         value, unless = [itself, *value], []
     if rule.when in (NO_RULE, DEFINED):
         value.append(itself)
-    return rule.value[0] if rule.when == REQUESTED else None, unless, list(dict.fromkeys(value))
+    return asks, list(dict.fromkeys(unless)), only_if, list(dict.fromkeys(value))
 
 
 def _wanted(rule: FlatRule, field: int) -> int:
     """The request keys of which one must be named for the rule to change anything, as a set."""
     if rule.when == NO_RULE:
         return 0
-    itself = FRESH * BANK + field
-    asked = [divmod(source, BANK) for source in rule.value if source != itself]
+    sources = [unpack(source) for source in rule.value]
+    asked = [source for source in sources if source != Source(FRESH, field)]
     if rule.when == REQUESTED:
         asked = asked[:1]
-    elif rule.value[-1:] != (itself,) or any(bank not in (REQUEST, EFFECTIVE_FRESH) for bank, _ in asked):
+    elif not sources or sources[-1].fields != (field,) or not all(_idle(source, field) for source in asked):
         return ALWAYS
-    return _union([1 << key % SET_BITS for _, key in asked])
+    return _union([1 << key % SET_BITS for source in asked for key in source.keys])
+
+
+def _idle(source: Source, field: int) -> bool:
+    """Whether a source of a serial rule finds nothing, or the field as it is, unless the request names its key."""
+    return source.bank in (REQUEST, EFFECTIVE_FRESH) or (source.bank > LITERAL and source.number == field)
 
 
 def stale_fields(rule: FlatRule, context: Context) -> set[int]:
     """The fields of the snapshot that a rule looks at."""
-    fields = set()
-    for source in (*rule.value, *rule.unless):
-        bank, index = divmod(source, BANK)
-        fields |= {index} if bank == STALE else set(context.conflict_entry) if bank == EFFECTIVE_STALE else set()
-    return fields
+    return {
+        field
+        for source in rule.sources()
+        if source.looks_at_stale
+        for field in (context.conflict_entry if source.bank == EFFECTIVE_STALE else source.fields)
+    }
 
 
 def _stale_set(rule: FlatRule, context: Context) -> int:

@@ -134,6 +134,21 @@ class RacesModel(Strict):
         yield from self.outside.references("races.outside", known)
 
 
+class LoadsModel(Strict):
+    """Recorded units of work under regular outside writes to the same record, and the workload that models them."""
+
+    workload: str
+    recordings: dict[str, str] = Field(description="name of a recording -> the strategy that it shows", min_length=1)
+    unit: OneWriteModel
+    outside: OneWriteModel
+
+    def references(self, known: Known) -> Iterator[Reference]:
+        """The names used."""
+        yield from (Reference(f"loads.recordings.{name}", rule, known.strategies) for name, rule in self.recordings.items())
+        yield from self.unit.references("loads.unit", known)
+        yield from self.outside.references("loads.outside", known)
+
+
 class RegressionTestModel(Strict):
     """What an exported regression test calls things: the names that the program's own tests use."""
 
@@ -150,11 +165,12 @@ class Sections(Strict):
     recordings: RecordingsModel | None = None
     log: LogModel | None = None
     races: RacesModel | None = None
+    loads: LoadsModel | None = None
     regression_test: RegressionTestModel = RegressionTestModel()
 
     def references(self, known: Known) -> Iterator[Reference]:
         """Every name of the case that a section uses."""
-        for section in (self.recordings, self.log, self.races):
+        for section in (self.recordings, self.log, self.races, self.loads):
             if section is not None:
                 yield from section.references(known)
 

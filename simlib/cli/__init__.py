@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from simlib.cli.atlas import atlas
 from simlib.cli.batch import batch
 from simlib.cli.bench import bench
 from simlib.cli.calibrate import calibrate
@@ -21,7 +22,7 @@ from simlib.cli.compare import compare
 from simlib.cli.compiling import announced
 from simlib.cli.interleave import interleave
 from simlib.cli.lists import schema, strategies, workloads
-from simlib.cli.output import complain, use_plain_signs
+from simlib.cli.output import complain, show_log, use_plain_signs
 from simlib.cli.replay import replay
 from simlib.cli.report import report
 from simlib.cli.run import run
@@ -49,7 +50,7 @@ for quick in (
     schema,
 ):  # they refuse wrong input before the engine is imported
     app.command()(quick)
-for command in (replay, interleave, calibrate, validate, testbed, sweep):
+for command in (replay, interleave, calibrate, validate, testbed, sweep, atlas):
     app.command()(announced(command))
 
 
@@ -63,6 +64,7 @@ def options(debug: Annotated[bool, typer.Option(help="Show the traceback of an e
 def run_command() -> int:
     """Run what the command line says; returns the exit status, and leaves Ctrl-C to `simlib.__main__`."""
     use_plain_signs()
+    show_log()
     try:
         return int(app(standalone_mode=False) or 0)  # typer returns the status of its own exits, 130 for Ctrl-C among them
     except Exception as error:

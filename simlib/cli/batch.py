@@ -7,7 +7,7 @@ import typer
 
 from simlib.cli.compiling import announcing, try_engine
 from simlib.cli.options import Json, number
-from simlib.cli.output import complain, print_json, say
+from simlib.cli.output import complain, line_a_minute, print_json, say
 from simlib.common import bounds
 from simlib.common.errors import RunError
 
@@ -36,7 +36,8 @@ def batch(
         if any(member.notebook.parent == NOTEBOOKS for member in needed(members, out, force)):
             with announcing():
                 try_engine()
-        run_batch(loaded, members, out, jobs=jobs, again=force, say=complain)
+        with line_a_minute("the batch"):  # beside a line for each report
+            run_batch(loaded, members, out, jobs=jobs, again=force, say=complain)
     known = read_records(out)
     found = [(member, known.get(member.name)) for member in members]
     failed = sum(record is not None and record.state == "failed" for _, record in found)

@@ -10,7 +10,7 @@ import typer
 from simlib.cli.compiling import announcing
 from simlib.cli.inputs import load_inputs
 from simlib.cli.options import CaseName, Json, Overrides, Seed, Workload, number
-from simlib.cli.output import print_json, progress_bar, say
+from simlib.cli.output import forewarn, print_json, progress_bar, say
 from simlib.common import bounds
 from simlib.common.errors import InputError, shown
 
@@ -42,7 +42,11 @@ def check(
     asked = {"clobber_rate": max_clobber_rate, "lost_write_rate": max_lost_write_rate} | _noticed(max_noticed)
     limits = {outcome: limit for outcome, limit in asked.items() if limit is not None}
     model, compiled = load_inputs(workload, case, overrides, [strategy], junit)
-    from simlib.estimate.gate import gate
+    from simlib.estimate.gate import FIRST, gate
+    from simlib.estimate.size import expected_size
+
+    names = [strategy, compiled.baseline]
+    forewarn(*(expected_size(model, compiled, names, count, "compiled").seconds for count in (min(FIRST, most), most)))
 
     with announcing(), progress_bar("replicates", most) as step:
         found = gate(model, compiled, strategy, limits, seed=seed, confidence=confidence, most=most, progress=step)
@@ -83,7 +87,7 @@ def _proved(found: "Decision", case: "Case", strategy: str) -> "Decision":
     """The decision, failed if an interleaving of the case's scopes clobbers."""
     from simlib.search.prove import prove
 
-    proofs = prove(case, [strategy], [], 0)
+    proofs = prove(case, [strategy])
     safe = proofs.strategies[strategy].safe
     says = f"{found.reason}; {'proved: ' if safe else 'but it can clobber: '}{proofs.verdict(strategy)}"
     return replace(found, decision="pass" if safe else "fail", reason=says)

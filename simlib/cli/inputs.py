@@ -1,8 +1,11 @@
 """What commands are given, loaded and checked before anything heavy is imported: a wrong name is refused at once."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from simlib.cli.output import forewarn
 
 if TYPE_CHECKING:
     from simlib.case.case import Case
@@ -43,15 +46,19 @@ def check_run(
     engine: str,
     jobs: int | None = None,
 ) -> None:
-    """Refuse a run that this machine cannot hold, before the engine is imported; `workload` is what it was called.
+    """Refuse a run that this machine cannot hold, before the engine is imported, and say how long it takes if that is long.
+
+    `workload` is what it was called.
 
     Raises:
         InputError: with the estimate.
     """
     from simlib.common.shipped import find
-    from simlib.estimate.size import MICROSECONDS, check_size, expected_size
+    from simlib.estimate.size import MICROSECONDS, check_size, expected_size, fitting_jobs
 
     if engine in MICROSECONDS:
         count = replicates or model.replicates
         size = expected_size(model, case, list(strategies) or list(case.strategies), count, engine)
         check_size(size, min(jobs or 1, count), str(find("workloads", workload)))
+        seconds = size.seconds / min(jobs or fitting_jobs(size, os.cpu_count() or 1), count)
+        forewarn(seconds, seconds)

@@ -1,12 +1,13 @@
 """`simlib interleave`."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simlib.cli.options import Json, OneCase, Strategies, number
-from simlib.cli.output import complain, print_json, print_table, print_text
+from simlib.cli.output import complain, line_a_minute, print_json, print_table, print_text, progress_bar
 from simlib.common import bounds
 from simlib.common.errors import InputError, allowed
 from simlib.common.shipped import CASE, REPORTS, find
@@ -21,7 +22,16 @@ FOLDERS = ["vitest", "figure"]
 
 
 Scopes = Annotated[list[str], typer.Option("--scope", metavar="NAME", help="Only this one; may be given more than once.")]
-StaleReads = Annotated[int, number(bounds.STALE_READS, "How many commits old an entry from a cache may be.")]
+StaleReads = Annotated[
+    int | None,
+    number(
+        bounds.STALE_READS,
+        "How many commits old an entry from a cache may be; 1 unless said. 0 assumes that caches are always up to date.",
+    ),
+]
+Certificates = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write what was certified, as JSON that another program can check.")
+]
 Form = Annotated[str, typer.Option("--as", metavar="FORM", help=f"Show the shortest schedules: {', '.join(FORMS)}.")]
 RequireSafe = Annotated[list[str], typer.Option(metavar="NAME", help="Exit with 1 if this strategy can clobber.")]
 Place = Annotated[Path | None, typer.Option(help="File to write, or folder for figures and tests.")]
@@ -31,16 +41,18 @@ def interleave(
     case: OneCase = CASE,
     strategies: Strategies = [],  # noqa: B006 - typer copies it
     scopes: Scopes = [],  # noqa: B006
-    stale_reads: StaleReads = 0,
+    stale_reads: StaleReads = None,
     form: Form = "",
     as_json: Json = False,
     require_safe: RequireSafe = [],  # noqa: B006
+    certificates: Certificates = None,
     out: Place = None,
 ) -> None:
-    """Search every interleaving of small scopes: prove that a strategy cannot clobber, or show how it does."""
+    """Prove that a strategy cannot clobber, for any number of writers, or show how it does in every order of a few."""
     from simlib.case.case import load_case
-    from simlib.common.files import check_output
+    from simlib.common.files import check_output, replacing
     from simlib.report.notebook import find_notebook, make_report
+    from simlib.search.certificate import to_json
     from simlib.search.prove import prove
     from simlib.search.prove import require_safe as check_safe
 
@@ -52,10 +64,19 @@ def interleave(
     page = out or REPORTS / "interleavings.html"
     if out or form in ("figure", "report"):
         check_output(page / "figure.svg" if form in FOLDERS else page, find("cases", case))
-    proofs = prove(compiled, strategies, scopes, stale_reads)
+    if certificates:
+        if out and certificates.absolute() == out.absolute():
+            raise InputError(f"--certificates {certificates}: --out writes the same file; give another name")
+        check_output(certificates, find("cases", case))
+    with progress_bar("the search"):
+        proofs = prove(compiled, strategies, scopes, stale_reads)
+    if certificates:
+        with replacing(certificates) as temporary:  # and no word on stdout, where the result goes
+            temporary.write_text(json.dumps(to_json(compiled, proofs.certificates), indent=2) + "\n", encoding="utf-8")
     if form == "report":
-        parameters = {"case": case, "strategies": strategies, "scopes": scopes, "stale_reads": stale_reads}
-        make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
+        parameters = {"case": case, "strategies": strategies, "scopes": scopes, "stale_reads": proofs.stale_reads}
+        with line_a_minute("the report"):
+            make_report(find_notebook("interleavings"), parameters, page, f"simlib: interleavings, {compiled.name}")
         print(page)
     elif form:
         _show(proofs, form, out)
@@ -67,9 +88,10 @@ def interleave(
 
 
 def _tables(proofs: "Proofs") -> None:
-    from simlib.report.interleavings import matrix, scope_table
+    from simlib.report.interleavings import certificate_table, matrix, scope_table
 
     for title, table in [
+        ("Proved for any number of writers:", certificate_table(proofs)),
         ("With a race, the shortest schedule:", matrix(proofs)),
         ("With no concurrency:", matrix(proofs, racing=False)),
         ("Searched:", scope_table(proofs)),

@@ -9,7 +9,7 @@ import typer
 from simlib.cli.compiling import announcing, try_engine
 from simlib.cli.inputs import check_run, load_inputs
 from simlib.cli.options import CaseName, Engine, Overrides, Replicates, Seed, Strategies, Workloads
-from simlib.cli.output import complain
+from simlib.cli.output import complain, line_a_minute
 from simlib.common.errors import InputError, RunError, SimlibError
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choo
     if parameters["recording"]:
         check_output(page, find_recording(parameters["recording"]))
     try_engine()
-    make_report(find_notebook("fix_impact"), parameters, page, title, progress=sys.stderr.isatty())
+    with line_a_minute(title):
+        make_report(find_notebook("fix_impact"), parameters, page, title, progress=sys.stderr.isatty())
 
 
 def _pages(workloads: list[str], out: Path | None) -> list[Path]:

@@ -10,10 +10,11 @@ from simlib.cli.inputs import check_run, load_inputs
 from simlib.cli.options import CaseName, Engine, Json, Out, Overrides, Replicates, Seed, Strategies, Workload, number
 from simlib.cli.output import print_json, print_table, progress_bar, say
 from simlib.common import bounds
+from simlib.common.text import counted
 
 if TYPE_CHECKING:
     from simlib.estimate.result import Result
-    from simlib.report.table import Table
+    from simlib.report.table import Columns, Table
 
 
 def run(
@@ -52,8 +53,7 @@ def run(
     print_table(_table(result).rows())
     if result.conditional:
         say(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
-    plural = "s" * (result.replicates > 1)
-    print(f"{result.transactions:,} transactions in {result.replicates:,} replicate{plural}, seed {seed}")
+    print(f"{counted(result.transactions, 'transaction')} in {counted(result.replicates, 'replicate')}, seed {seed}")
     if not result.transactions:
         say("nothing arrived, so there is nothing to say of any strategy; a longer duration or higher rates would help")
 
@@ -73,5 +73,23 @@ def _table(result: "Result") -> "Table":
             f"against {result.baseline}": lambda row: "baseline" if row["strategy"] == result.baseline else difference(row),
             "lost writes (95 %)": share("lost_write_rate"),
             "wait p99": lambda row: "- (overloaded)" if row["strategy"] in overloaded else milliseconds(row["wait_p99_s"]),
+            **_effort(result),
         },
     )
+
+
+def _effort(result: "Result") -> "Columns":
+    """What guards and locks cost, if any strategy has others than the usual ones or a unit of work failed; else nothing."""
+    from simlib.estimate.wording import seconds
+    from simlib.report.table import share
+
+    plain = all(result.case.is_plain(result.case.strategy(name).discipline) for name in result.strategies)
+    if plain and not any(result.failed_rate(name).totals.any() for name in result.strategies):
+        return {}
+    return {
+        "conflicts (95 %)": share("conflict_rate"),
+        "false (95 %)": share("false_conflict_rate"),
+        f"retries per {result.case.words.unit}": lambda row: f"{row['retries_per_unit']:.3g}",
+        f"failed {result.case.words.units} (95 %)": share("failed_rate"),
+        "latency p99": lambda row: seconds(row["latency_p99_s"]) if row["stable"] else "- (not stable)",
+    }

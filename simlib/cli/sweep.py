@@ -9,9 +9,10 @@ import typer
 
 from simlib.cli.compiling import announcing
 from simlib.cli.options import Json, Overrides, number
-from simlib.cli.output import complain, print_json, progress_bar
+from simlib.cli.output import complain, forewarn, line_a_minute, print_json, progress_bar
 from simlib.common import bounds
 from simlib.common.errors import RunError
+from simlib.common.text import counted
 
 
 def sweep(
@@ -37,27 +38,30 @@ def sweep(
     from simlib.sweep.sweep import expected_seconds, read_status, run_sweep
 
     folder = Folder(out)
-    plan = make_plan(name, overrides, known=folder.read_plan())
+    with progress_bar("the plan"):
+        plan = make_plan(name, overrides, known=folder.read_plan())
     found = read_status(plan, folder, jobs)
     if not (status or dry_run):
         for line in found.changed:
             complain(f"changed since the last run: {line}")
+        if not dask:
+            forewarn(*expected_seconds(plan, folder, jobs, again=force))
         with announcing(), progress_bar("cells", found.missing + found.failed) as step:
             engine = partial(on_dask, dask, jobs) if dask else None
             found = run_sweep(plan, folder, jobs=jobs, engine=engine, again=force, say=complain, progress=step)
     written = {} if status or dry_run else {"results": str(folder.path / "results.parquet")}
     if dry_run and not as_json:
         quick, slow = (seconds(each) for each in expected_seconds(plan, folder, jobs))
-        print(f"{found.missing + found.failed:,} of {found.cells:,} cells would be simulated: some {quick} to {slow}")
+        print(f"{found.missing + found.failed:,} of {counted(found.cells, 'cell')} would be simulated: some {quick} to {slow}")
     elif not as_json:
-        print(f"{found.cells:,} cells: {found.done:,} done, {found.missing:,} missing, {found.failed:,} failed")
+        print(f"{counted(found.cells, 'cell')}: {found.done:,} done, {found.missing:,} missing, {found.failed:,} failed")
     if report and written:
         written["report"] = str(_report(out, plan.sweep.sweep, leave_out_failed))
         complain(f"what the rates depend on is in {written['report']}")
     if as_json:
         print_json(found.to_json() | written)
     if found.failed and not (status or dry_run):
-        raise RunError(f"{found.failed:,} of {found.cells:,} cells failed; {folder.path}/results.parquet says why")
+        raise RunError(f"{found.failed:,} of {counted(found.cells, 'cell')} failed; {folder.path}/results.parquet says why")
 
 
 def _report(folder: Path, name: str, without_failed: bool) -> Path:
@@ -67,5 +71,8 @@ def _report(folder: Path, name: str, without_failed: bool) -> Path:
 
     load_complete(folder, without_failed)  # refused in one line, and not from within a notebook
     page, parameters = folder / "sensitivity.html", {"folder": str(folder), "without_failed": without_failed}
-    make_report(find_notebook("sensitivity"), parameters, page, f"simlib: sensitivity, {name}", progress=sys.stderr.isatty())
+    with line_a_minute("the report"):
+        make_report(
+            find_notebook("sensitivity"), parameters, page, f"simlib: sensitivity, {name}", progress=sys.stderr.isatty()
+        )
     return page

@@ -10,7 +10,7 @@ import typer
 
 from simlib.cli.compiling import try_engine
 from simlib.cli.options import Json, OneCase, Seed, number
-from simlib.cli.output import print_json, print_table
+from simlib.cli.output import line_a_minute, print_json, print_table, progress_bar
 from simlib.common import bounds
 from simlib.common.shipped import CASE, REPORTS, find
 
@@ -49,7 +49,9 @@ def validate(
     from simlib.validate.scores import conditions_frame, pp, validation_json
     from simlib.validate.validate import validate as validate_sources
 
-    validation = validate_sources(sources or shipped_sources(), load_case(case), replicates, seed)
+    sources = list(sources or shipped_sources())
+    with progress_bar("sources", len(sources)) as step:
+        validation = validate_sources(sources, load_case(case), replicates, seed, progress=step)
     if as_json or out:
         print_json(validation_json(validation), out)
         return
@@ -77,5 +79,6 @@ def _validation_report(sources: list[str], case: str, replicates: int, seed: int
 
     parameters = {"sources": sources, "testbed": testbed, "case": case, "replicates": replicates, "seed": seed}
     try_engine()
-    make_report(find_notebook("validation"), parameters, page, "simlib: validation", progress=sys.stderr.isatty())
+    with line_a_minute("the report"):
+        make_report(find_notebook("validation"), parameters, page, "simlib: validation", progress=sys.stderr.isatty())
     print(page)

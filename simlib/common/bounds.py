@@ -80,6 +80,8 @@ NAME = Bounds(1, 200)
 """Characters of the name of a case or a workload."""
 RULE = Bounds(0, 2_000)
 """Characters of a rule; the longest shipped one has 60."""
+CONDITIONS = Bounds(0, 50)
+"""Of one rule, for each of `unless` and `only_if`."""
 STEPS = Bounds(1, 50)
 """Steps of one flow."""
 KINDS = Bounds(1, 200)

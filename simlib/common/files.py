@@ -1,6 +1,7 @@
 """Reading and writing files, with errors that a person can act on."""
 
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -259,23 +260,45 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: names `path`, not the temporary one.
     """
     if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe: nothing to replace
-        yield path
+        with naming(path):
+            yield path
         return
     check_output(path)
     target = path.resolve() if path.is_symlink() else path
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(6)}{target.suffix[:20]}")
-    try:
+    with naming(path, temporary):
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        try:
+            yield temporary
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o7777)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """An error of the system in the block that names no file, as a full disk does, or the temporary one, names `path`."""
     try:
-        yield temporary
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o7777)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename not in (None, str(temporary)):
+            raise
+        says = os.strerror(error.errno) if error.errno else str(error)  # a library's own words name its buffers
+        raise OSError(error.errno, says, str(path)) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, and those that it is in, where it is not there; and say so, as its name may be a slip of the pen.
+
+    Raises:
+        OSError: names the folder.
+    """
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        logging.getLogger(__name__).info("made the folder %s", folder)
 
 
 def file_name(name: str) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from simlib.common.errors import InputError, RunError
+from simlib.common.files import make_folder
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def locked(folder: Path, what: str) -> Iterator[None]:
         RunError: somebody is at work in it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise InputError(f"{folder}: cannot be used as a {what}'s folder: {error.strerror}") from None

@@ -46,7 +46,7 @@ def find(kind: str, name: str) -> Path:
 
 
 def find_beside(path: Path, kind: str, name: Any) -> Any:
-    """What the file `path` names: a file in its own folder, so that a pair of files works from anywhere, else `name` itself.
+    """What the file `path` names: another in its own folder, so that a pair of files works from anywhere, else `name` itself.
 
     Args:
         path: the file in which the name stands.
@@ -55,7 +55,8 @@ def find_beside(path: Path, kind: str, name: Any) -> Any:
     """
     if not isinstance(name, str) or not name:
         return name
-    return next((str(file) for file in (path.parent / name, path.parent / f"{name}.yaml") if _is_file(file)), name)
+    beside = (path.parent / name, path.parent / f"{name}.yaml")
+    return next((str(file) for file in beside if file != path and _is_file(file)), name)
 
 
 def refuse_special(name: str) -> None:

@@ -33,6 +33,16 @@ def visible(text: str, longest: int = LONGEST, word: int = LONGEST_WORD) -> str:
     return text if text.isprintable() else "".join(sign if sign.isprintable() else code_point(sign) for sign in text)
 
 
+def counted(number: int, thing: str) -> str:
+    """So many things, in the plural unless it is one.
+
+    Examples:
+        >>> counted(1, "cell"), counted(1200, "cell")
+        ('1 cell', '1,200 cells')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
 def _shortened(text: str, longest: int) -> str:
     """Its beginning and its end, by which one tells names that begin alike."""
     if len(text) <= longest:

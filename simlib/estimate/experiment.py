@@ -5,7 +5,7 @@ not depend on how many processes worked on it.
 """
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -19,14 +19,15 @@ from simlib.common.workers import spread
 from simlib.estimate.conditional_monte_carlo import conditional_rates
 from simlib.estimate.intervals import Rate
 from simlib.estimate.result import Result
-from simlib.estimate.size import check_size, expected_size, fitting_jobs
+from simlib.estimate.size import CHECKED, check_size, expected_size, fitting_jobs
 from simlib.estimate.totals import Totals, fold, total
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
-from simlib.replay.counts import cost, tally
+from simlib.replay.counts import cost, tally_on
 from simlib.replay.efforts import effort, wide_sites
 from simlib.replay.replay import Outcomes, replay_strategy
-from simlib.workload.traffic import draw
+from simlib.replay.survey import survey
+from simlib.workload.traffic import Traffic, beginning, draw, draw_all
 from simlib.workload.workload import Workload
 
 ENGINES = {"compiled": compiled_model.simulate, "simpy": simpy_model.simulate}
@@ -37,6 +38,8 @@ FEW = 50
 """Clobbered units. A rate that was counted from fewer is uncertain by 28 % of itself or more (twice its standard error)."""
 RARE = 0.01
 """More frequent clobbers are always counted, however short the run."""
+DRAWN_TOGETHER = 20_000
+"""Transactions that are drawn at once: many enough for short replicates to share what a draw costs, few enough for a cache."""
 LARGEST_BLOCK = 64
 """The most replicates that a process simulates before it reports: enough to make reporting cheap."""
 
@@ -45,7 +48,12 @@ def timelines(
     workload: Workload, case: Case, strategies: Sequence[str], seed: int, replicate: int, engine: str
 ) -> dict[str, History]:
     """The history on which each strategy is judged in one replicate; equal disciplines, same history."""
-    traffic = draw(workload, case, seed, replicate)
+    return _timelines(workload, case, strategies, engine, draw(workload, case, seed, replicate))
+
+
+def _timelines(
+    workload: Workload, case: Case, strategies: Sequence[str], engine: str, traffic: Traffic
+) -> dict[str, History]:  # fmt: skip
     histories = {
         discipline: ENGINES[engine](workload, case, traffic, discipline)
         for discipline in dict.fromkeys(case.strategy(name).discipline for name in strategies)
@@ -54,12 +62,16 @@ def timelines(
 
 
 def check_engines(workload: Workload, case: Case, strategies: Sequence[str], seed: int) -> int:
-    """Run the first replicate on both engines; returns how many transactions they agree on.
+    """Run the first replicate, or the first CHECKED transactions of a longer one, on both engines.
+
+    Returns:
+        how many transactions they agree on, over all timelines.
 
     Raises:
         RunError: the histories differ, which would be a bug.
     """
-    one, other = (timelines(workload, case, strategies, seed, 0, engine) for engine in ENGINES)
+    traffic = beginning(draw(workload, case, seed, 0), CHECKED)
+    one, other = (_timelines(workload, case, strategies, engine, traffic) for engine in ENGINES)
     distinct = {case.strategy(name).discipline: name for name in strategies}
     for name in distinct.values():
         if not same(one[name], other[name]):
@@ -67,16 +79,28 @@ def check_engines(workload: Workload, case: Case, strategies: Sequence[str], see
     return sum(len(one[name]) for name in distinct.values())
 
 
-def run_replicate(workload: Workload, case: Case, strategies: Sequence[str], seed: int, engine: str, replicate: int) -> Totals:
-    """Simulate, replay and count one replicate."""
-    histories = timelines(workload, case, strategies, seed, replicate, engine)
-    disciplines = {id(histories[name]): case.strategy(name).discipline for name in strategies}
+def run_replicates(
+    workload: Workload, case: Case, strategies: Sequence[str], seed: int, engine: str, replicates: Sequence[int]
+) -> Iterator[Totals]:
+    """Simulate, replay and count these replicates; the totals of each one as it is done.
+
+    They are drawn some at a time, as many as have DRAWN_TOGETHER transactions.
+    """
+    some = max(1, int(DRAWN_TOGETHER / max(1.0, workload.expected_transactions())))
+    for place in range(0, len(replicates), some):
+        for traffic in draw_all(workload, case, seed, replicates[place : place + some]):
+            yield _count(workload, case, _timelines(workload, case, strategies, engine, traffic))
+
+
+def _count(workload: Workload, case: Case, histories: Mapping[str, History]) -> Totals:
+    """Replay each strategy on its history, and count."""
+    disciplines = {id(history): case.strategy(name).discipline for name, history in histories.items()}
     distinct = {id(history): history for history in histories.values()}
-    serial = {key: replay_strategy(case, case.reference, history) for key, history in distinct.items()}
+    surveys = {key: survey(case, replay_strategy(case, case.reference, history)) for key, history in distinct.items()}
     costs = {key: cost(history, wide_sites(case, disciplines[key])) for key, history in distinct.items()}
     efforts = {key: effort(case, history, disciplines[key], workload.duration) for key, history in distinct.items()}
     tallies = [
-        tally(case, replay_strategy(case, case.strategy(name), history), serial[id(history)])
+        tally_on(surveys[id(history)], replay_strategy(case, case.strategy(name), history))
         for name, history in histories.items()
     ]
     keys = [id(history) for history in histories.values()]
@@ -103,7 +127,7 @@ def run(
             baseline is not among them.
         seed: the root of all random streams, at least 0.
         replicates: how many; the workload's own number if not given.
-        engine: one of ENGINES. With the compiled one, the first replicate is run on SimPy as well and compared.
+        engine: one of ENGINES. With the compiled one, `check_engines` is asked first.
         jobs: processes; as many as are worth their start if not given.
         progress: called after each replicate.
 
@@ -136,8 +160,7 @@ def run(
     jobs = jobs or fitting_jobs(size, _worthwhile_jobs(workload, count, engine))
     check_size(size, min(jobs, count), workload.workload)
     checked = check_engines(workload, case, names, seed) if engine == "compiled" else 0
-    task = partial(run_replicate, workload, case, names, seed, engine)
-    with closing(_parts(task, count, jobs)) as parts:
+    with closing(_parts(partial(run_replicates, workload, case, names, seed, engine), count, jobs)) as parts:
         totals = fold(parts, count, progress)
     result = Result(
         workload=workload,
@@ -174,18 +197,18 @@ def is_better(conditional: Rate, counted: Rate) -> bool:
     )
 
 
-def _parts(task: Callable[[int], Totals], count: int, jobs: int) -> Generator[Totals, None, None]:
+def _parts(task: Callable[[range], Iterator[Totals]], count: int, jobs: int) -> Generator[Totals, None, None]:
     """The totals of each replicate, or of each block of them; in order."""
     if jobs == 1:
-        yield from map(task, range(count))
+        yield from task(range(count))
         return
     size = min(LARGEST_BLOCK, max(1, count // (4 * jobs)))
     blocks = [range(count)[first : first + size] for first in range(0, count, size)]
     yield from spread(partial(_block, task), blocks, jobs)
 
 
-def _block(task: Callable[[int], Totals], replicates: range) -> Totals:
-    return fold(map(task, replicates), len(replicates))
+def _block(task: Callable[[range], Iterator[Totals]], replicates: range) -> Totals:
+    return fold(task(replicates), len(replicates))
 
 
 def _worthwhile_jobs(workload: Workload, replicates: int, engine: str) -> int:

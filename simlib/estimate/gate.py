@@ -21,7 +21,7 @@ from scipy import stats
 from simlib.case.case import Case
 from simlib.common import bounds
 from simlib.common.errors import InputError
-from simlib.estimate.experiment import run_replicate
+from simlib.estimate.experiment import run_replicates
 from simlib.estimate.intervals import Interval, Rate
 from simlib.estimate.outcomes import NOTICED, counts_of, rate_of
 from simlib.estimate.overload import requested_load
@@ -187,12 +187,12 @@ def gate(
     counts = {outcome: counts_of(case, outcome) for outcome in limits}
     workload.check_case(case, workload.workload)
     names = tuple(dict.fromkeys((strategy, case.baseline)))
-    each = partial(run_replicate, workload, case, names, seed, "compiled")
+    each = partial(run_replicates, workload, case, names, seed, "compiled")
     sizes = looks(most)
     level, seen, held = 1 - 2 * (1 - confidence) / len(sizes), list[Records](), dict[str, Held]()
     for size in sizes:
-        for replicate in range(len(seen), size):
-            seen.append(each(replicate).numbers)
+        for totals in each(range(len(seen), size)):
+            seen.append(totals.numbers)
             progress()
         numbers = np.concatenate(seen, axis=1)
         for outcome, limit in limits.items():

@@ -3,12 +3,12 @@
 Then its queue grows for as long as the run lasts: a wait tells how long that was, and nothing of the system.
 """
 
+import math
 from dataclasses import dataclass
 
 from simlib.case.case import Case, Strategy
 from simlib.case.discipline import Discipline, Lock
 from simlib.common.arrays import Floats
-from simlib.estimate.intervals import Mean
 from simlib.workload.traffic import session_shares
 from simlib.workload.workload import Recorded, Workload
 
@@ -81,7 +81,7 @@ def _taken(lock: Lock, held: bool, workload: Workload, case: Case, discipline: D
 
 
 ROOM = 0.02
-"""The share of the arrivals by which the transactions under way may grow in the second half of a run that is called stable."""
+"""The share of what begins by which the transactions under way may grow in the second half of a run that is called stable."""
 
 
 def grows(open_middle: Floats, open_end: Floats, began: Floats) -> bool:
@@ -97,8 +97,7 @@ def grows(open_middle: Floats, open_end: Floats, began: Floats) -> bool:
         began: (replicates,) transactions that began in between.
 
     Returns:
-        whether the share is above ROOM, and its interval above zero; of one replicate there is no interval.
+        whether the growth is above ROOM of them, and above three standard errors of counts as large as these.
     """
-    growth = Mean(open_end - open_middle, began)
-    interval = growth.interval()
-    return bool(growth.estimate > ROOM and (interval is None or interval.low > 0))
+    before, after = float(open_middle.sum()), float(open_end.sum())
+    return after - before > ROOM * float(began.sum()) + 3 * math.sqrt(before + after + 1)

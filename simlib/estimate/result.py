@@ -28,7 +28,8 @@ class Result:
         strategies: names, in the order asked for.
         baseline: the strategy that differences refer to.
         engine: which engine simulated.
-        checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well.
+        checked: transactions of the first replicate, over its timelines, that the other engine was found to give as well; see
+            `experiment.check_engines`.
         totals: over its replicates, in order; strategies as in `strategies`.
         conditional: clobber rates by conditional Monte Carlo, from the same replicates, of strategies that clobbered too few
             units to be counted well.
@@ -173,11 +174,14 @@ class Result:
         each, chosen = self.numbers(strategy), self.case.strategy(strategy)
         committed = each["ended"] - each["timeouts"] - each["conflicts"]
         taken = each["held"].sum() + self.workload.store.release * committed.sum()
-        everybodys = any(lock.scope == "store" for lock in chosen.discipline.locks)
         return Load(
             requested=requested_load(self.workload, self.case, chosen),
-            observed=float(taken) / (self.workload.duration * self.replicates) if everybodys else 0.0,
+            observed=float(taken) / (self.workload.duration * self.replicates) if self._has_one_lock(strategy) else 0.0,
         )
+
+    def _has_one_lock(self, strategy: str) -> bool:
+        """Whether there is a lock on the whole store, of which one can say how much it is used."""
+        return any(lock.scope == "store" for lock in self.case.strategy(strategy).discipline.locks)
 
     @property
     def overloaded(self) -> dict[str, Load]:
@@ -197,7 +201,8 @@ class Result:
     def price(self, strategy: str) -> dict[str, float]:
         """Lock wait and hold in seconds (mean, p50, p95, p99), utilisation of the lock, and how many writes timed out.
 
-        Waits for an overloaded lock are NaN: they only tell how long the run was.
+        Where there is no lock on the whole store, its utilisation is NaN, and the hold is what a write takes. Waits for an
+        overloaded lock are NaN: they only tell how long the run was.
         """
         each, waits, holds = self.numbers(strategy), self._sum(strategy, "waits"), self._sum(strategy, "holds")
         settled = not self.load(strategy).overloaded
@@ -208,7 +213,7 @@ class Result:
             | {"hold_mean": self.mean_hold(strategy).estimate}
             | {f"hold_p{percent}": quantile(holds, percent / 100) for percent in (50, 95, 99)}
             | {
-                "utilisation": held / span if span else math.nan,
+                "utilisation": held / span if span and self._has_one_lock(strategy) else math.nan,
                 "timeouts": int(each["timeouts"].sum()),
             }
         )
@@ -239,7 +244,7 @@ class Result:
             >>> frame.attrs["workload"], frame.attrs["replicates"]
             ('quiet', 3)
         """
-        frame = pd.DataFrame([self._row(name) for name in self.strategies])
+        frame = pd.DataFrame(self.rows())
         frame.attrs = {
             "workload": self.workload.workload,
             **({"times_from": self.workload.times_from} if self.workload.times_from else {}),
@@ -249,6 +254,10 @@ class Result:
             "baseline": self.baseline,
         }
         return frame
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the frame."""
+        return [self._row(name) for name in self.strategies]
 
     def _row(self, name: str) -> dict[str, Any]:
         difference, counted = self.difference(name), self.clobber_rate(name)

@@ -18,8 +18,10 @@ PROCESS = 300e6
 """Bytes of a process that has the engine and has done nothing yet."""
 KEPT = 350
 """Bytes of the totals that are kept of each replicate and strategy."""
-MICROSECONDS = {"compiled": 0.4, "simpy": 6.0}
+MICROSECONDS = {"compiled": 0.2, "simpy": 6.0}
 """A transaction, and a try for the lock, on one timeline of each engine; replaying one with one strategy is like compiled."""
+CHECKED = 5_000
+"""Transactions of the first replicate that are simulated with SimPy as well: a second at most, however long replicates are."""
 LONGEST_RUN = 7 * 86400.0
 """Seconds: a run that takes more than a week is a slip of the pen, or can be split by its seeds."""
 
@@ -42,7 +44,7 @@ def expected_size(workload: Workload, case: Case, strategies: Sequence[str], rep
     row = 600 + 4 * keys + timelines * (130 + 4 * keys + 8 * fields)
     events = rows + _tries(workload, rows)
     each = 1e-6 * (MICROSECONDS[engine] * timelines * events + MICROSECONDS["compiled"] * len(strategies) * rows)
-    checked = 1e-6 * MICROSECONDS["simpy"] * timelines * events
+    checked = 1e-6 * MICROSECONDS["simpy"] * timelines * events * min(1.0, CHECKED / max(1.0, rows))
     return Size(
         transactions=rows,
         process=PROCESS + row * rows + 40 * fields * workload.sessions.count,

@@ -7,8 +7,6 @@ everything (`guarded_loop`).
 
 from typing import Any
 
-import numpy as np
-
 from simlib.case.case import Case
 from simlib.case.discipline import Discipline
 from simlib.common.errors import InputError
@@ -20,7 +18,7 @@ from simlib.model.guarded_store import open_tried
 from simlib.model.history import MOST_ROWS, Attempts, History, Rows
 from simlib.model.one_gateway import TIED, one_gateway
 from simlib.model.plan import make_history, make_plan
-from simlib.model.terms import ENTRY, AttemptTimes, Timetable, make_terms
+from simlib.model.terms import ENTRY, Timetable, make_terms
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
@@ -67,11 +65,8 @@ def _guarded(workload: Workload, case: Case, traffic: Traffic, discipline: Disci
     attempts, size = min(timetable.most, FIRST_ATTEMPTS), traffic.site.size * (1 + (timetable.most > 1))
     of_entries, remembers = bool((terms.scope == ENTRY).any()), "memory" in discipline.snapshots
     while True:
-        times = AttemptTimes(*map(np.stack, zip(*(timetable[number + 1] for number in range(attempts)), strict=True)))
-        book, tried = open_book(size), open_tried(size)
-        count = guarded(
-            plan, terms, times, settings, traffic.request, traffic.initial, book, tried, store.gateways, of_entries, remembers
-        )
+        given, room = (plan, terms, timetable.attempts(attempts), settings), (open_book(size), open_tried(size))
+        count = guarded(*given, traffic.request, traffic.initial, *room, store.gateways, of_entries, remembers)
         if count == NEEDS_ATTEMPTS:
             attempts = min(timetable.most, 2 * attempts)
         elif count == NEEDS_ROWS:
@@ -80,6 +75,7 @@ def _guarded(workload: Workload, case: Case, traffic: Traffic, discipline: Disci
             size = min(MOST_ROWS, 2 * size)
         else:
             break
+    book, tried = room
     step = book.step[:count]
     columns = tried.number, tried.outcome, tried.base, tried.seen, tried.began
     return make_history(

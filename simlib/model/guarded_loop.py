@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simlib.case.snapshots import IN_LOCK, INHERITED, NO_COMMIT, NONE
-from simlib.common.compilation import compiled, inlined
+from simlib.common.compilation import compiled, inner
 from simlib.model.flows import Flows, make_flows, record
 from simlib.model.guarded_store import (
     NOBODY,
@@ -156,7 +156,7 @@ def guarded(
     return int(run.events[STOP] if run.events[STOP] else run.file.rows[0])
 
 
-@inlined
+@inner
 def _run(run: Run) -> None:
     """Take the first event, and put the one that its flow does next in its place."""
     heap, events = run.heap, run.events
@@ -174,7 +174,7 @@ def _run(run: Run) -> None:
             replace_top(heap, now + delay, _numbered(run, flow, stage))
 
 
-@inlined
+@inner
 def _do(run: Run, now: float, flow: int, step: int, stage: int) -> tuple[float, int]:
     """One stage of a flow; returns the next one, and after what delay it comes."""
     if stage == BEGIN:
@@ -219,21 +219,21 @@ def _do(run: Run, now: float, flow: int, step: int, stage: int) -> tuple[float, 
 # ---- events ----------------------------------------------------------------------------------------------------------------
 
 
-@inlined
+@inner
 def _schedule(run: Run, time: float, flow: int, stage: int) -> None:
     """Insert an event."""
     push(run.heap, run.events[EVENTS_SIZE], time, _numbered(run, flow, stage))
     run.events[EVENTS_SIZE] += 1
 
 
-@inlined
+@inner
 def _numbered(run: Run, flow: int, stage: int) -> int:
     """An event, behind all that were inserted before for the same time."""
     run.events[EVENTS_NUMBER] += EVENTS
     return run.events[EVENTS_NUMBER] + flow * STAGES + stage  # type: ignore[no-any-return]
 
 
-@inlined
+@inner
 def _expect_next(run: Run, now: float, flow: int) -> None:
     """Arrivals are in order, so that only the next one need be scheduled."""
     if flow + 1 < run.plan.arrive.size:
@@ -243,19 +243,19 @@ def _expect_next(run: Run, now: float, flow: int) -> None:
 # ---- locks -----------------------------------------------------------------------------------------------------------------
 
 
-@inlined
+@inner
 def _lock(run: Run, flow: int, scope: int) -> int:
     """The number of the flow's lock of that scope."""
     return 0 if scope == STORE else 1 + run.plan.session[flow]
 
 
-@inlined
+@inner
 def _locked(run: Run, flow: int) -> bool:
     """Whether the flow holds any lock."""
     return (run.writers.held[STORE, flow] | run.writers.held[ENTRY, flow]) != NO_SPAN  # type: ignore[no-any-return]
 
 
-@inlined
+@inner
 def _ask(run: Run, flow: int, step: int) -> tuple[float, int]:
     """Take the lock of the span that the flow asks for, if there is one to take; or queue for it."""
     writers, locks, gateway, span = run.writers, run.locks, run.plan.gateway[flow], run.writers.span[flow]
@@ -272,7 +272,7 @@ def _ask(run: Run, flow: int, step: int) -> tuple[float, int]:
     return AT_ONCE, TURN
 
 
-@inlined
+@inner
 def _poll(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     """Take the lock, or come back later; give up after the time-out."""
     writers, span = run.writers, run.writers.span[flow]
@@ -288,7 +288,7 @@ def _poll(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     return min(run.settings.lock_poll_max, run.settings.lock_poll * writers.tries[flow]), POLL
 
 
-@inlined
+@inner
 def _late(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     """The lock was not granted in time: go on without it, or fail."""
     span = run.writers.span[flow]
@@ -303,7 +303,7 @@ def _late(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     return AT_ONCE, END_FLOW
 
 
-@inlined
+@inner
 def _go_on(run: Run, flow: int) -> tuple[float, int]:
     """What comes after the lock of a span."""
     span = run.writers.span[flow]
@@ -315,15 +315,15 @@ def _go_on(run: Run, flow: int) -> tuple[float, int]:
     return AT_ONCE, ASK
 
 
-@inlined
+@inner
 def _leave(run: Run, now: float, flow: int, lock: int) -> None:
-    """Let the next one in the process's queue for that lock have its turn."""
+    """Let the next one in the process's queue for that lock go on."""
     following = leave(run.locks, run.plan.gateway[flow], lock)
     if following != NOBODY:
         _schedule(run, now, following, TURN)
 
 
-@inlined
+@inner
 def _let_go(run: Run, now: float, flow: int, span: int) -> None:
     """Let go of the locks that are held for this span, or a shorter one."""
     held = run.writers.held
@@ -337,14 +337,14 @@ def _let_go(run: Run, now: float, flow: int, span: int) -> None:
 # ---- transactions ----------------------------------------------------------------------------------------------------------
 
 
-@inlined
+@inner
 def _begin(run: Run, now: float, flow: int) -> tuple[float, int]:
     """Begin a transaction, with the locks that are held for longer than a merge."""
     run.writers.began[flow], run.writers.attempt[flow], run.writers.span[flow] = now, 1, FLOW
     return AT_ONCE, ASK
 
 
-@inlined
+@inner
 def _read(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     """Begin an attempt, with its snapshot unless that is read in the lock; and prepare."""
     flows, writers, kind, attempt = run.flows, run.writers, run.plan.reads[step], run.writers.attempt[flow]
@@ -361,14 +361,14 @@ def _read(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     return (prepare if prepare else AT_ONCE), READY
 
 
-@inlined
+@inner
 def _look(run: Run, now: float, flow: int, kind: int, lag: float) -> tuple[int, int]:
     """Read the flow's entry, in the way of this kind."""
     whole, gateway, session = run.terms.stored == STORE_STORED, run.plan.gateway[flow], run.plan.session[flow]
     return look(run.settings, run.tried, run.book, run.file, run.gateways, whole, kind, gateway, session, now, lag)
 
 
-@inlined
+@inner
 def _base(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     """The locks are granted: read what the patch is to be merged over."""
     flows, writers, file, kind = run.flows, run.writers, run.file, run.plan.reads[step]
@@ -384,7 +384,7 @@ def _base(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     return (check if check else AT_ONCE), (COMPARE if _locked(run, flow) else HOLD)
 
 
-@inlined
+@inner
 def _compare(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     """Ask the guard: under a lock before the hold, else in the moment of the write, or right before."""
     flows, writers, terms, site, session = run.flows, run.writers, run.terms, run.plan.site[step], run.plan.session[flow]
@@ -409,7 +409,7 @@ def _compare(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     return (pause if pause else AT_ONCE), READ
 
 
-@inlined
+@inner
 def _commit(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     """The entry is in the store, and in the process."""
     flows, writers, file, gateways, terms = run.flows, run.writers, run.file, run.gateways, run.terms
@@ -430,7 +430,7 @@ def _commit(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     return (release if release and _locked(run, flow) else AT_ONCE), RELEASE
 
 
-@inlined
+@inner
 def _reject(run: Run, now: float, flow: int, step: int, lock: float, outcome: int, compared: int) -> bool:
     """Write down an attempt that commits nothing; returns whether there was room."""
     if _is_full(run):
@@ -440,7 +440,7 @@ def _reject(run: Run, now: float, flow: int, step: int, lock: float, outcome: in
     return True
 
 
-@inlined
+@inner
 def _is_full(run: Run) -> bool:
     """Whether there is no room for another row; then the run stops."""
     if run.file.rows[0] < run.book.step.size:
@@ -449,7 +449,7 @@ def _is_full(run: Run) -> bool:
     return True
 
 
-@inlined
+@inner
 def _record(run: Run, now: float, flow: int, step: int, lock: float, outcome: int, base: int, seen: int) -> None:
     """Write one row."""
     row, flows, tried, ok = run.file.rows[0], run.flows, run.tried, outcome == COMMITTED
@@ -459,7 +459,7 @@ def _record(run: Run, now: float, flow: int, step: int, lock: float, outcome: in
     run.file.rows[0] = row + 1
 
 
-@inlined
+@inner
 def _end(run: Run, now: float, flow: int, step: int) -> tuple[float, int]:
     """The transaction is over, and the next one begins after its pause."""
     if step + 1 == run.plan.first[flow + 1]:

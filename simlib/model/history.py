@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from simlib.case.case import Case
 from simlib.case.evaluator import named_keys
-from simlib.case.rules import UNDEFINED
+from simlib.case.rules import UNDEFINED, UPDATED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
+from simlib.common.compilation import lean
 from simlib.common.errors import InputError
 from simlib.common.files import replacing, validated
 from simlib.common.json_text import parse_json
@@ -36,9 +37,11 @@ class Values:
     names: Mapping[str, tuple[str, ...] | int]
 
     def name(self, domain: str, code: int) -> str:
-        """What a person calls the value; `undefined` for UNDEFINED."""
+        """What a person calls the value; `undefined` for UNDEFINED, a name of its own for what updates left."""
         if code <= UNDEFINED:
             return "undefined"
+        if code >= UPDATED:
+            return f"{domain}-updated-{code - UPDATED:08x}"
         names = self.names.get(domain, 0)
         return f"{domain}-{code}" if isinstance(names, int) else names[code - 1]
 
@@ -173,10 +176,18 @@ class History:
         return {what: self._foresees(shown) for what, shown in self._shown.items()}
 
     def _foresees(self, shown: Ints) -> int | None:
-        rows = np.flatnonzero(shown >= 0)
-        seen = np.minimum(shown[rows], rows)
-        possible = (seen < rows) & self.ok[seen] & (self.session[seen] == self.session[rows])
-        return None if possible.all() else int(rows[~possible][0])
+        row = _first_foreseeing(shown, self.session, self.ok)
+        return None if row == self.site.size else row
+
+
+@lean
+def _first_foreseeing(shown: Any, session: Any, ok: Any) -> int:
+    """The first row that is shown what is no earlier commit of its session; the number of rows if there is none."""
+    for row in range(shown.size):
+        seen = shown[row]
+        if seen >= 0 and not (seen < row and ok[seen] and session[seen] == session[row]):
+            return row
+    return shown.size  # type: ignore[no-any-return]
 
 
 _COLUMNS = {

@@ -22,7 +22,8 @@ from simlib.case.case import Case
 from simlib.common.arrays import Floats
 from simlib.common.errors import InputError
 from simlib.workload.distributions import Distribution
-from simlib.workload.traffic import Streams, session_shares
+from simlib.workload.streams import Streams
+from simlib.workload.traffic import session_shares
 from simlib.workload.workload import Poisson, Workload
 
 ASSUMPTIONS = (

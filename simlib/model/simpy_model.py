@@ -30,7 +30,6 @@ from simlib.model.terms import (
     MERGE,
     NO_LOCK,
     NO_SPAN,
-    SCOPES,
     STORE,
     STORE_STORED,
     TRANSACTION,
@@ -41,6 +40,13 @@ from simlib.model.terms import (
 )
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
+
+CACHED = OWN, IN_LOCK
+"""Snapshots that are read through the cache."""
+IN_THE_LOCK = IN_LOCK, NONE
+"""Those that are read when the lock is granted."""
+NOTHING = NO_COMMIT, 0
+"""What a snapshot shows that has not been read."""
 
 
 @dataclass(slots=True)
@@ -61,7 +67,7 @@ class Run:
     def times_of(self, attempt: int) -> AttemptTimes:
         """How long the parts of that attempt take, from 1."""
         if attempt > len(self.times):
-            self.times.append(self.timetable[attempt].plain())
+            self.times.append(self.timetable.attempt(attempt).plain())
         return self.times[attempt - 1]
 
     def judge(self, step: int, session: int, shown: Shown, attempt: int) -> int:
@@ -75,16 +81,17 @@ class Run:
         return CONFLICT if attempt < terms.attempts[site] else terms.used_up[site]
 
 
-@dataclass(slots=True)
 class Flow:
-    """One flow: its transactions, one after the other. `held` says of each scope for what span it holds the lock."""
+    """One flow: its transactions, one after the other.
 
-    run: Run
-    gateway: Gateway
-    number: int
-    session: int
-    held: list[int] = field(default_factory=lambda: [NO_SPAN, NO_SPAN])
-    shown: dict[int, Shown] = field(default_factory=dict)
+    By scope, `queues` are where it gets its locks, and `held` says for what span it has them. `shown`: its snapshots, by step.
+    """
+
+    def __init__(self, run: Run, gateway: Gateway, number: int) -> None:
+        self.run, self.gateway, self.number, self.session = run, gateway, number, run.plan.session[number]
+        self.queues = gateway.queue(THE_STORE), gateway.queue(self.session)
+        self.held = [NO_SPAN, NO_SPAN]
+        self.shown: dict[int, Shown] = {}
 
     def live(self) -> Process:
         """All transactions, up to one that fails loudly: each as many attempts as it takes."""
@@ -100,10 +107,12 @@ class Flow:
                 outcome = yield from self.attempt(step, (attempt, began), times)
                 if outcome == CONFLICT and times.pause[step]:
                     yield env.timeout(times.pause[step])
-            self.let_go(TRANSACTION)
+            if run.wider:
+                self.let_go(TRANSACTION)
             if outcome in (TIMED_OUT, FAILED):
                 break
-        self.let_go(FLOW)
+        if run.wider:
+            self.let_go(FLOW)
 
     def attempt(self, step: int, tried: tuple[int, float], times: AttemptTimes) -> Process:
         """Read - prepare - queue - lock - compare - hold - commit; returns the outcome.
@@ -117,14 +126,17 @@ class Flow:
                 if not (self.takes(span, step) or (yield from self.wait_for(span, step))):
                     return self.reject(step, TIMED_OUT, (tried[1], tried[1], env.now), NO_COMMIT, tried)
         read = env.now
-        shown = self.look_before(step, kind, tried[0], times)
+        if kind in IN_THE_LOCK:
+            shown = NOTHING
+        else:
+            shown = self.inherited(step) if kind == INHERITED and tried[0] == 1 else self.look(kind, times.lag[step])
         if times.prepare[step]:
             yield env.timeout(times.prepare[step])
         queued = env.now
         if not (self.takes(MERGE, step) or (yield from self.wait_for(MERGE, step))):
             return self.reject(step, TIMED_OUT, (read, queued, env.now), shown[0], tried)
         lock = env.now
-        if kind in (IN_LOCK, NONE):
+        if kind in IN_THE_LOCK:
             shown = self.look(kind, 0.0)
         self.shown[step] = shown
         base, seen, locked = file.newest[self.session], len(file.rows), self.held[STORE] or self.held[ENTRY]
@@ -159,7 +171,7 @@ class Flow:
         if run.terms.evaluates:
             run.entries.commit(row, run.plan.site[step], session, snapshot, base, step)
         file.commit(session, end, seen)
-        file.rows.append((step, *times, end, True, snapshot))
+        file.rows.append((step, times[0], times[1], times[2], end, True, snapshot))
         if not run.plain:
             file.tried.append((attempt, COMMITTED, base, seen, began))
             gateway.memory[session] = row, row + 1
@@ -176,14 +188,10 @@ class Flow:
         file.rows.append((step, *times, end, False, snapshot))
         return outcome
 
-    def look_before(self, step: int, kind: int, attempt: int, times: AttemptTimes) -> Shown:
-        """The snapshot that is read before the lock; nothing if it is read in the lock."""
-        if kind == INHERITED and attempt == 1:
-            back = self.run.plan.inherits[step]
-            return self.shown[step - back] if back else (NO_COMMIT, 0)
-        if kind in (IN_LOCK, NONE):
-            return NO_COMMIT, 0
-        return self.look(kind, times.lag[step])
+    def inherited(self, step: int) -> Shown:
+        """The snapshot of an earlier step; none, if that is not there."""
+        back = self.run.plan.inherits[step]
+        return self.shown[step - back] if back else NOTHING
 
     def look(self, kind: int, lag: float) -> Shown:
         """Read the entry, in the way of this kind."""
@@ -192,7 +200,7 @@ class Flow:
             return file.newest[session], len(file.rows)
         if kind == MEMORY and session in gateway.memory:
             return gateway.memory[session]
-        if kind in (OWN, IN_LOCK):
+        if kind in CACHED:
             seen = gateway.cached()
         else:
             seen = file.ended_by(self.run.env.now - lag) if kind == LAGGED else len(file.rows)
@@ -206,7 +214,7 @@ class Flow:
         scope = self.run.terms.scope[span][step]
         if scope == NO_LOCK or self.held[scope]:
             return True
-        if self.gateway.take(THE_STORE if scope == STORE else self.session):
+        if self.queues[scope].take():
             self.held[scope] = span
             return True
         return False
@@ -215,18 +223,17 @@ class Flow:
         """Wait for that lock; returns whether the transaction may go on."""
         terms, site = self.run.terms, self.run.plan.site[step]
         scope = terms.scope[span][step]
-        if (yield from self.gateway.wait_for(THE_STORE if scope == STORE else self.session, terms.timeout[span][site])):
+        if (yield from self.queues[scope].wait(terms.timeout[span][site])):
             self.held[scope] = span
             return True
         return terms.goes_on[span][site]
 
     def let_go(self, span: int) -> None:
         """Let go of the locks that are held for this span, or a shorter one."""
-        held = self.held
-        for scope in SCOPES:
-            if NO_SPAN < held[scope] <= span:
-                held[scope] = NO_SPAN
-                self.gateway.let_go(THE_STORE if scope == STORE else self.session)
+        for scope, until in enumerate(self.held):
+            if NO_SPAN < until <= span:
+                self.held[scope] = NO_SPAN
+                self.queues[scope].let_go()
 
 
 def arrive(run: Run, gateways: list[Gateway]) -> Process:
@@ -234,7 +241,7 @@ def arrive(run: Run, gateways: list[Gateway]) -> Process:
     env, plan = run.env, run.plan
     for number, time in enumerate(plan.arrive):
         yield env.timeout(max(0.0, time - env.now))  # `now` may be past a tied arrival by a rounding error
-        env.process(Flow(run, gateways[plan.gateway[number]], number, plan.session[number]).live())
+        env.process(Flow(run, gateways[plan.gateway[number]], number).live())
 
 
 def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Discipline | None = None) -> History:
@@ -249,7 +256,14 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Disci
     Returns:
         The history: a row for each attempt, in the order in which they ended; `attempts` is None if the discipline is plain.
     """
-    discipline = discipline or case.plain()
+    run = start(workload, case, traffic, discipline or case.plain())
+    run.env.run()
+    rows, step = make_rows(traffic, run.file.rows)
+    return make_history(workload, case, traffic, rows, step, None if run.plain else make_attempts(step, run.file.tried))
+
+
+def start(workload: Workload, case: Case, traffic: Traffic, discipline: Discipline) -> Run:
+    """A run whose environment stands before its first event; arguments as of `simulate`."""
     plan = make_plan(case, traffic, discipline)
     terms, env = make_terms(workload, case, traffic, discipline), simpy.Environment()
     file = StoreFile(workload.store, terms.stored == STORE_STORED, newest=[NO_COMMIT] * workload.sessions.count)
@@ -265,6 +279,4 @@ def simulate(workload: Workload, case: Case, traffic: Traffic, discipline: Disci
     )
     gateways = [Gateway(env, file) for _ in range(workload.store.gateways)]
     env.process(arrive(run, gateways))
-    env.run()
-    rows, step = make_rows(traffic, file.rows)
-    return make_history(workload, case, traffic, rows, step, None if run.plain else make_attempts(step, file.tried))
+    return run

@@ -6,7 +6,7 @@ gives up after the time-out; with one of 0 it is refused at once unless it is fr
 """
 
 from bisect import bisect_right
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,11 +96,48 @@ class StoreFile:
 class Queue:
     """The writers of one process that want one lock; `busy` while one of them has it, or tries to get it."""
 
+    env: simpy.Environment
+    file: StoreFile
+    lock: int
     waiting: deque[simpy.Event] = field(default_factory=deque)
     busy: bool = False
 
+    def take(self) -> bool:
+        """Take the lock if nobody is in the way; returns whether that worked."""
+        locked = self.file.locked
+        if self.busy or self.lock in locked:
+            return False
+        self.busy = True
+        locked.add(self.lock)
+        return True
+
+    def wait(self, timeout: float) -> Process:
+        """Queue, then take the lock, polling while another process has it; returns whether that worked in time."""
+        env, locked, settings = self.env, self.file.locked, self.file.settings
+        if self.busy:
+            if not timeout:
+                return False
+            called = env.event()
+            self.waiting.append(called)
+            yield called
+        self.busy = True
+        began, tries = env.now, 0
+        while self.lock in locked:
+            if env.now - began >= timeout:
+                self.leave()
+                return False
+            tries += 1
+            yield env.timeout(min(settings.lock_poll_max, settings.lock_poll * tries))
+        locked.add(self.lock)
+        return True
+
+    def let_go(self) -> None:
+        """The lock is free."""
+        self.file.locked.remove(self.lock)
+        self.leave()
+
     def leave(self) -> None:
-        """Let the next one have its turn."""
+        """Let the next one go on."""
         if self.waiting:
             self.waiting.popleft().succeed()
         else:
@@ -113,11 +150,17 @@ class Gateway:
 
     env: simpy.Environment
     file: StoreFile
-    queues: defaultdict[int, Queue] = field(default_factory=lambda: defaultdict(Queue))
+    queues: dict[int, Queue] = field(default_factory=dict)
     memory: dict[int, Shown] = field(default_factory=dict)
     seen: int = 0
     loaded: float = -np.inf
     mtime: float = -np.inf
+
+    def queue(self, lock: int) -> Queue:
+        """The queue for that lock."""
+        if lock not in self.queues:
+            self.queues[lock] = Queue(self.env, self.file, lock)
+        return self.queues[lock]
 
     def cached(self) -> int:
         """How many rows a cached read shows."""
@@ -129,40 +172,6 @@ class Gateway:
     def refresh(self) -> None:
         """Take the store as it is now into the cache."""
         self.seen, self.loaded, self.mtime = len(self.file.rows), self.env.now, self.file.mtime
-
-    def take(self, lock: int) -> bool:
-        """Take the lock if nobody is in the way; returns whether that worked."""
-        queue, locked = self.queues[lock], self.file.locked
-        if queue.busy or lock in locked:
-            return False
-        queue.busy = True
-        locked.add(lock)
-        return True
-
-    def wait_for(self, lock: int, timeout: float) -> Process:
-        """Queue, then take the lock, polling while another process has it; returns whether that worked in time."""
-        queue, settings = self.queues[lock], self.file.settings
-        if queue.busy:
-            if not timeout:
-                return False
-            turn = self.env.event()
-            queue.waiting.append(turn)
-            yield turn
-        queue.busy = True
-        began, tries = self.env.now, 0
-        while lock in self.file.locked:
-            if self.env.now - began >= timeout:
-                queue.leave()
-                return False
-            tries += 1
-            yield self.env.timeout(min(settings.lock_poll_max, settings.lock_poll * tries))
-        self.file.locked.add(lock)
-        return True
-
-    def let_go(self, lock: int) -> None:
-        """The lock is free."""
-        self.file.locked.remove(lock)
-        self.queues[lock].leave()
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 Locks are known by their scope: of a flow's two possible ones, the store's and its entry's, each is free or held for a span.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from simlib.case.rules import Program
 from simlib.common.arrays import Bools, Floats, Ints
 from simlib.model.history import COMMITTED, FAILED, SKIPPED
 from simlib.model.plan import Plan
-from simlib.workload.attempts import PAUSE, draw_part
+from simlib.workload.attempts import MIDDLE, PAUSE, Strand, draw_part, strands
 from simlib.workload.traffic import Traffic
 from simlib.workload.workload import Workload
 
@@ -111,7 +111,7 @@ def _locks(usual: float, sites: tuple[str, ...], traffic: Traffic, discipline: D
 
 
 class AttemptTimes(NamedTuple):
-    """How long each part of one attempt takes, (transactions,) in seconds each; see `Times`.
+    """How long each part of an attempt takes: (transactions,) in seconds each, or (attempts, transactions); see `Times`.
 
     Attributes:
         prepare: from the read until the patch is ready, with its computation if that is done before the lock.
@@ -133,44 +133,52 @@ class AttemptTimes(NamedTuple):
 
 
 class Timetable:
-    """The times of one attempt after the other at the transactions of a replicate, drawn when they are asked for first."""
+    """How long the parts of any attempt at the transactions of a replicate take, drawn when they are asked for."""
 
     def __init__(self, workload: Workload, case: Case, traffic: Traffic, discipline: Discipline, plan: Plan) -> None:
-        self.given = workload, case, traffic, discipline, plan
-        self.attempts: list[AttemptTimes] = []
-        self.most = max((guard.attempts for guard in discipline.guards if guard), default=1)
+        self.workload, self.traffic, self.plan = workload, traffic, plan
+        self.in_lock = discipline.in_lock
+        self.guards = {site: guard for site, guard in zip(case.sites, discipline.guards, strict=True) if guard}
+        self.lagged = {site for site, word in zip(case.sites, discipline.snapshots, strict=True) if word == "lagged"}
+        self.most = max((guard.attempts for guard in self.guards.values()), default=1)
         """The attempts that a transaction can need."""
+        self.strands = [part for part in strands(workload, traffic) if part.site in self.guards.keys() | self.lagged]
 
-    def __getitem__(self, attempt: int) -> AttemptTimes:
-        """Of that attempt, from 1."""
-        while len(self.attempts) < attempt:
-            self.attempts.append(_attempt_times(*self.given, len(self.attempts) + 1))
-        return self.attempts[attempt - 1]
+    def attempt(self, number: int) -> AttemptTimes:
+        """The times of that attempt, from 1; (transactions,) each."""
+        times = AttemptTimes(*(np.zeros(self.traffic.site.size) for _ in AttemptTimes._fields))
+        self._fill(times, number)
+        return times
 
+    def attempts(self, count: int) -> AttemptTimes:
+        """The times of the first so many attempts; (attempts, transactions) each."""
+        times = AttemptTimes(*(np.zeros((count, self.traffic.site.size)) for _ in AttemptTimes._fields))
+        for number in range(count):
+            self._fill(AttemptTimes(*(part[number] for part in times)), number + 1)
+        return times
 
-def _attempt_times(
-    workload: Workload, case: Case, traffic: Traffic, discipline: Discipline, plan: Plan, attempt: int
-) -> AttemptTimes:  # fmt: skip
-    guards = {site: guard for site, guard in zip(case.sites, discipline.guards, strict=True) if guard}
-    tried = {site: guard for site, guard in guards.items() if guard.attempts >= attempt}
+    def _fill(self, times: AttemptTimes, attempt: int) -> None:
+        """Write in what is not zero."""
+        if attempt == 1:
+            times.prepare[:], times.hold[:] = self.plan.prepare, self.plan.hold
+        for strand in self.strands:
+            for name, part in self._drawn(strand, attempt).items():
+                if np.any(part):
+                    getattr(times, name)[strand.rows] = part
 
-    def drawn(part: str, sites: Iterable[str]) -> Floats:
-        return draw_part(workload, traffic, part, attempt, set(sites))
+    def _drawn(self, strand: Strand, attempt: int) -> dict[str, Floats | float]:
+        """The parts that the sites of these transactions need."""
 
-    prepare, hold = plan.prepare, plan.hold
-    if attempt > 1:
-        prepare = drawn("prepare", (site for site, guard in tried.items() if guard.again == "all"))
-        prepare += drawn("compute", tried.keys() - discipline.in_lock)
-        hold = drawn("hold", tried) + drawn("compute", tried.keys() & discipline.in_lock)
-    uniform, pause = drawn(PAUSE, (site for site, guard in tried.items() if guard.pause.jitter)), np.zeros(traffic.site.size)
-    for site, guard in tried.items():
-        rows = traffic.site == case.sites.index(site)
-        pause[rows] = guard.pause.seconds(attempt + 1, uniform[rows])
-    return AttemptTimes(
-        prepare=prepare,
-        hold=hold,
-        check=drawn("check", tried),
-        gap=drawn("gap", (site for site, guard in tried.items() if not guard.atomic)),
-        lag=drawn("lag", (site for site, word in zip(case.sites, discipline.snapshots, strict=True) if word == "lagged")),
-        pause=pause,
-    )
+        def drawn(part: str) -> Floats | float:
+            return draw_part(self.workload, self.traffic, strand, part, attempt)
+
+        parts, guard = {"lag": drawn("lag")} if strand.site in self.lagged else {}, self.guards.get(strand.site)
+        if guard is None or guard.attempts < attempt:
+            return parts
+        if attempt > 1:
+            inside = strand.site in self.in_lock
+            parts["prepare"] = (drawn("prepare") if guard.again == "all" else 0.0) + (0.0 if inside else drawn("compute"))
+            parts["hold"] = drawn("hold") + (drawn("compute") if inside else 0.0)
+        if attempt < guard.attempts:
+            parts["pause"] = guard.pause.seconds(attempt + 1, drawn(PAUSE) if guard.pause.jitter else MIDDLE)
+        return parts | {"check": drawn("check"), "gap": 0.0 if guard.atomic else drawn("gap")}

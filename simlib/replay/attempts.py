@@ -119,7 +119,8 @@ def _write_over(pairs: Pairs, pair: int, field: int, at: Commit, timeline: Timel
         if pair != _NO_PAIR:
             alone, _ = written(pairs.strategy, pair, books.versions, at.fresh, at.fresh, timeline.request, at.row)
         found = found_in(stale, before, right, value, asked, alone)
-    change(books, at, field, value)
+    if value != before:
+        change(books, at, field, value)
     enter(books, at.row, at.owner, field, timeline.end[at.row], sets, found, before, right, value, stale)
 
 

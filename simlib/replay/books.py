@@ -9,7 +9,7 @@ import numpy as np
 
 from simlib.case.evaluator import merged, written
 from simlib.case.pairs import ALWAYS, EVERYTHING, Pairs
-from simlib.case.rules import ABSENT, UNDEFINED
+from simlib.case.rules import ABSENT, UNDEFINED, UPDATED
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.compilation import inlined
 from simlib.model.history import History
@@ -153,8 +153,11 @@ def _write(pairs: Pairs, pair: int, runs: bool, at: Commit, timeline: Timeline, 
         value = merged(before, patch)
     if value == before and right == before and not sets:
         return
-    found = finding(pairs.strategy, pair, versions, at.stale, at.fresh, timeline.request, at.row, right, value, asked)
-    change(books, at, field, value)
+    if value != before:
+        change(books, at, field, value)
+    found = NONE
+    if value != right:
+        found = finding(pairs.strategy, pair, versions, at.stale, at.fresh, timeline.request, at.row, right, value, asked)
     enter(books, at.row, at.owner, field, timeline.end[at.row], sets, found, before, right, value, versions[at.stale, field])
 
 
@@ -162,8 +165,6 @@ def _write(pairs: Pairs, pair: int, runs: bool, at: Commit, timeline: Timeline, 
 def change(books: Books, at: Commit, field: int, value: int) -> None:
     """Put a value into the entry that the commit leaves; its first change makes a new version."""
     versions, version = books.versions, books.newest[at.owner]
-    if value == versions[version, field]:
-        return
     if version == at.fresh:
         version = books.counts[VERSIONS]
         for column in range(versions.shape[1]):
@@ -196,8 +197,9 @@ def enter(
     books.writes[row] += sets
     _end_standing(books, owner, field, time)
     if found != NONE:
-        # A value that the reference would have replaced too has not been lost: it has no victim.
-        victim = row if sets else books.author[owner, field] if right == before else NOBODY
+        # A value that the reference would have replaced too has not been lost: it has no victim. An update replaces nothing.
+        kept = right == before or right >= UPDATED
+        victim = row if sets else books.author[owner, field] if kept else NOBODY
         books.author[owner, field] = NOBODY
         if victim != NOBODY:
             books.lost[victim] += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simlib.case.case import Case
 from simlib.common.arrays import Bools, Codes, Floats, Ints
@@ -15,6 +16,7 @@ from simlib.model.history import TIMED_OUT, History
 from simlib.replay.histograms import EDGES, add_to_bin, binned
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import Outcomes
+from simlib.replay.survey import Looks, Rows, Survey, survey
 
 
 @dataclass(frozen=True)
@@ -55,29 +57,7 @@ def tally(case: Case, outcomes: Outcomes, serial: Outcomes) -> Tally:
         outcomes: the replay of the strategy.
         serial: the replay of the case's reference on the same history, which shows what serial writes would have left.
     """
-    history, clobbers = outcomes.history, outcomes.clobbers
-    counted = _open(case, history)
-    _count(
-        _Rows(compact(history.flow), history.kind, history.site, history.ok, history.end, case.in_unit),
-        _Replay(outcomes.version, outcomes.versions, outcomes.writes, outcomes.lost, serial.version, serial.versions),
-        _Clobbered(clobbers.culprit, clobbers.field, clobbers.kind, clobbers.racing, clobbers.until),
-        _ask(case, history), EDGES, counted,
-    )  # fmt: skip
-    units, clobbered_units, racing_units, writes, lost, standing = counted.numbers.tolist()
-    return Tally(
-        units=units,
-        clobbered_units=clobbered_units,
-        racing_units=racing_units,
-        writes=writes,
-        lost=lost,
-        clobbers=counted.clobbers,
-        transactions=counted.transactions,
-        clobbering=counted.clobbering,
-        noticed=counted.noticed,
-        stood=counted.stood,
-        standing=standing,
-        false_conflicts=0 if history.attempts is None else int(outcomes.false_conflict.sum()),
-    )
+    return tally_on(survey(case, serial), outcomes)
 
 
 def unit_rows(case: Case, history: History) -> Bools:
@@ -85,31 +65,13 @@ def unit_rows(case: Case, history: History) -> Bools:
     return case.in_unit[history.site] & history.ok
 
 
-class _Rows(NamedTuple):
-    """Columns of the history, and which sites are part of a unit of work."""
-
-    flow: Ints
-    kind: Ints
-    site: Ints
-    ok: Bools
-    end: Floats
-    in_unit: Bools
-
-
 class _Replay(NamedTuple):
-    """Columns of the strategy's `Outcomes`, and of the reference's."""
+    """Columns of the strategy's `Outcomes`, and of its `Clobbers`."""
 
     version: Ints
     versions: Codes
     writes: Ints
     lost: Ints
-    serial_version: Ints
-    serial_versions: Codes
-
-
-class _Clobbered(NamedTuple):
-    """Columns of `Clobbers`."""
-
     culprit: Ints
     field: Ints
     kind: Ints
@@ -117,74 +79,70 @@ class _Clobbered(NamedTuple):
     until: Floats
 
 
-class _Asked(NamedTuple):
-    """The case's noticed outcomes, a row each: `kinds` of flow, the site `after` which to look (-1: the last), `fields`."""
-
-    kinds: Bools
-    after: Ints
-    fields: Bools
-
-
 class _Counted(NamedTuple):
     """What `_count` fills in: the parts of a Tally, those of one number each in `numbers`; and what was `seen` of each flow."""
 
     numbers: Ints
     clobbers: Ints
-    transactions: Ints
     clobbering: Ints
     noticed: Ints
     stood: Ints
-    seen: Ints
+    seen: NDArray[np.uint8]
 
 
-UNITS, CLOBBERED_UNITS, RACING_UNITS, WRITES, LOST, STANDING = range(6)
-_FEW = 1000
-"""Flow numbers that are worth no thought."""
+CLOBBERED_UNITS, RACING_UNITS, WRITES, LOST, STANDING = range(5)
 
 
-def _open(case: Case, history: History) -> _Counted:
-    sites = len(case.sites)
-    return _Counted(
-        numbers=np.zeros(6, np.int64),
-        clobbers=np.zeros((sites, len(case.fields), len(KINDS), 2), np.int64),
-        transactions=np.zeros(sites, np.int64),
+def tally_on(survey: Survey, outcomes: Outcomes) -> Tally:
+    """The tally of a replay of the history that was surveyed."""
+    found, sites = outcomes.clobbers, survey.transactions.size
+    counted = _Counted(
+        numbers=np.zeros(5, np.int64),
+        clobbers=np.zeros((sites, outcomes.versions.shape[1], len(KINDS), 2), np.int64),
         clobbering=np.zeros(sites, np.int64),
-        noticed=np.zeros((len(case.noticed), 2), np.int64),
+        noticed=np.zeros((survey.looks.ends.size, 2), np.int64),
         stood=np.zeros(EDGES.size - 1, np.int64),
-        seen=np.zeros(max(_FEW, 4 * len(history)), np.int64),
+        seen=np.zeros(survey.flows, np.uint8),
+    )
+    replay = _Replay(
+        outcomes.version, outcomes.versions, outcomes.writes, outcomes.lost,
+        found.culprit, found.field, found.kind, found.racing, found.until,
+    )  # fmt: skip
+    _count(survey.rows, survey.looks, replay, EDGES, counted)
+    clobbered_units, racing_units, writes, lost, standing = counted.numbers.tolist()
+    return Tally(
+        units=survey.units,
+        clobbered_units=clobbered_units,
+        racing_units=racing_units,
+        writes=writes,
+        lost=lost,
+        clobbers=counted.clobbers,
+        transactions=survey.transactions,
+        clobbering=counted.clobbering,
+        noticed=counted.noticed,
+        stood=counted.stood,
+        standing=standing,
+        false_conflicts=0 if outcomes.history.attempts is None else int(outcomes.false_conflict.sum()),
     )
 
 
-def compact(flow: Ints) -> Ints:
-    """The numbers of the flows, or others in their place if a history from outside has very large ones."""
-    return flow if flow.max(initial=0) < max(_FEW, 4 * flow.size) else np.unique(flow, return_inverse=True)[1]
-
-
-def _ask(case: Case, history: History) -> _Asked:
-    kinds = [[kind in noticed.flows for kind in history.kinds] for noticed in case.noticed]
-    fields = np.zeros((len(case.noticed), len(case.fields)), np.bool_)
-    for number, noticed in enumerate(case.noticed):
-        fields[number, noticed.fields] = True
-    after = [noticed.after for noticed in case.noticed]
-    return _Asked(np.array(kinds, np.bool_).reshape(-1, len(history.kinds)), np.array(after, np.int64), fields)
-
-
 @lean
-def _count(rows: _Rows, replay: _Replay, found: _Clobbered, asked: _Asked, edges: Any, counted: _Counted) -> None:
+def _count(rows: Rows, looks: Looks, replay: _Replay, edges: Any, counted: _Counted) -> None:
     for row in range(rows.site.size):
         counted.numbers[WRITES] += replay.writes[row]
         counted.numbers[LOST] += replay.lost[row]
-        counted.transactions[rows.site[row]] += rows.ok[row]
-        if rows.ok[row] and rows.in_unit[rows.site[row]]:
-            _once(counted, rows.flow[row], UNITS)
     last = -1
-    for number in range(found.culprit.size):
-        culprit = found.culprit[number]
-        _count_clobber(rows, found, number, culprit, edges, counted)
+    for number in range(replay.culprit.size):
+        culprit = replay.culprit[number]
+        _count_clobber(rows, replay, number, culprit, edges, counted)
         counted.clobbering[rows.site[culprit]] += culprit != last  # clobbers stand in commit order
         last = culprit
-    for number in range(asked.after.size):
-        _count_noticed(rows, replay, asked, number, counted)
+    place = 0
+    for number in range(looks.ends.size):
+        counted.noticed[number, 1] = looks.ends[number] - place
+        for look in range(place, looks.ends[number]):
+            counted.noticed[number, 0] += _differ(replay, looks, looks.rows[look], number)
+        place = looks.ends[number]
 
 
 @inlined
@@ -196,14 +154,14 @@ def _once(counted: _Counted, flow: int, number: int) -> None:
 
 
 @inlined
-def _count_clobber(rows: _Rows, found: _Clobbered, number: int, culprit: int, edges: Any, counted: _Counted) -> None:
-    racing, site = found.racing[number], rows.site[culprit]
-    counted.clobbers[site, found.field[number], found.kind[number], int(racing)] += 1
+def _count_clobber(rows: Rows, replay: _Replay, number: int, culprit: int, edges: Any, counted: _Counted) -> None:
+    racing, site = replay.racing[number], rows.site[culprit]
+    counted.clobbers[site, replay.field[number], replay.kind[number], int(racing)] += 1
     if rows.in_unit[site] and rows.ok[culprit]:
         _once(counted, rows.flow[culprit], CLOBBERED_UNITS)
         if racing:
             _once(counted, rows.flow[culprit], RACING_UNITS)
-    stood = found.until[number] - rows.end[culprit]
+    stood = replay.until[number] - rows.end[culprit]
     if np.isfinite(stood):
         add_to_bin(stood, edges, counted.stood)
     else:
@@ -211,33 +169,12 @@ def _count_clobber(rows: _Rows, found: _Clobbered, number: int, culprit: int, ed
 
 
 @inlined
-def _count_noticed(rows: _Rows, replay: _Replay, asked: _Asked, number: int, counted: _Counted) -> None:
-    """How often the entry differs from what serial writes would have left, after the step that matters, and of how many.
-
-    Backwards, so that the first row of a flow that comes up is its last. `seen` is no longer needed for anything else.
-    """
-    mark = -1 - number
-    for row in range(rows.site.size - 1, -1, -1):
-        if not rows.ok[row] or not asked.kinds[number, rows.kind[row]]:
-            continue
-        if asked.after[number] >= 0:
-            if rows.site[row] != asked.after[number]:
-                continue
-        elif counted.seen[rows.flow[row]] == mark:
-            continue
-        counted.seen[rows.flow[row]] = mark
-        counted.noticed[number, 0] += _differ(replay, row, asked.fields, number)
-        counted.noticed[number, 1] += 1
-
-
-@inlined
-def _differ(replay: _Replay, row: int, fields: Any, number: int) -> bool:
+def _differ(replay: _Replay, looks: Looks, row: int, number: int) -> bool:
     """Whether what stands after this row is not what serial writes would have left, in the fields that are looked at."""
-    version, serial = replay.version[row], replay.serial_version[row]
-    for field in range(fields.shape[1]):
-        if fields[number, field] and replay.versions[version, field] != replay.serial_versions[serial, field]:
-            return True
-    return False
+    version, serial, differ = replay.version[row], looks.serial[row], False
+    for field in range(looks.fields.shape[1]):
+        differ |= looks.fields[number, field] & (replay.versions[version, field] != looks.serial_versions[serial, field])
+    return differ
 
 
 @dataclass(frozen=True)

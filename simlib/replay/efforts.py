@@ -10,8 +10,8 @@ from simlib.case.discipline import Discipline
 from simlib.common.arrays import Bools, Ints
 from simlib.common.compilation import lean
 from simlib.model.history import COMMITTED, CONFLICT, SKIPPED, TIMED_OUT, History
-from simlib.replay.counts import compact
 from simlib.replay.histograms import EDGES, add_to_bin
+from simlib.replay.survey import compact
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def glued(history: History, rows: Ints) -> History:
     """A history of some rows only, with the time between them cut out.
 
     A snapshot that showed a commit which is left out shows an older commit of its session instead, the newest that is kept, or
-    else the initial entry.
+    else the initial entry; so does the entry that a patch is merged over.
 
     Args:
         history: n transactions, of which at least one committed.
@@ -52,12 +52,24 @@ def glued(history: History, rows: Ints) -> History:
     cut_out = np.repeat(begins - np.concatenate([[0.0], np.cumsum(lengths)[:-1]]), stops - starts + 1)
     commits = np.flatnonzero(history.ok[rows])
     commits = commits[np.lexsort((commits, history.session[rows[commits]]))]
-    keys = history.session[rows[commits]] * size + rows[commits]
-    shown = np.searchsorted(keys, history.session[rows] * size + history.snapshot[rows], side="right") - 1
-    there = (shown >= 0) & (history.session[rows[commits[shown]]] == history.session[rows])
+    keys, session = history.session[rows[commits]] * size + rows[commits], history.session[rows]
+
+    def kept(shown: Ints) -> Ints:
+        """(rows,) the commit that stands for the one which each row of the history shows."""
+        place = np.searchsorted(keys, session * size + shown[rows], side="right") - 1
+        there = (place >= 0) & (history.session[rows[commits[place]]] == session)
+        return np.asarray(np.where(there, commits[place], -1), dtype=np.int64)
+
+    attempts = history.attempts and history.attempts._replace(
+        **{name: getattr(history.attempts, name)[rows] for name in ("transaction", "number", "outcome")},
+        base=kept(history.attempts.base),
+        seen=np.searchsorted(rows, history.attempts.seen[rows]),
+        began=np.maximum(history.attempts.began[rows] - cut_out, 0.0),
+    )
     return replace(
         history,
         **{name: getattr(history, name)[rows] for name in ("flow", "kind", "site", "session", "gateway", "ok", "request")},
         **{name: getattr(history, name)[rows] - cut_out for name in ("read", "queued", "lock", "end")},
-        snapshot=np.where(there, commits[shown], -1),
+        snapshot=kept(history.snapshot),
+        attempts=attempts,
     )

@@ -56,12 +56,18 @@ def clobber_rates(result: Result) -> Figure:
 def _rates_finding(result: Result) -> str:
     rates = {name: result.best_rate(name).estimate for name in result.strategies}
     worst = max(rates, key=lambda name: rates[name])
-    zero = [name for name, rate in rates.items() if rate == 0]
+    zero = [name for name, rate in rates.items() if rate == 0 and result.clean(name)]
+    elsewhere = [name for name, rate in rates.items() if rate == 0 and not result.clean(name)]
     if rates[worst] > 0:
         finding = f"{worst} clobbers in {percent(rates[worst])} of {result.case.words.units}"
         finding += f"; no clobber was seen with {listed(zero)}." if zero else "; no strategy is free of clobbers."
     else:
-        finding = "No clobber was seen with any strategy." if zero else f"There was no {result.case.words.unit}."
+        finding = f"There was no {result.case.words.unit}."
+        if zero or elsewhere:
+            finding = f"No clobber was seen with {listed(zero) if elsewhere else 'any strategy'}." if zero else ""
+    if elsewhere:
+        finding += f" With {listed(elsewhere)} no {result.case.words.unit} is clobbered, but other writes are."
+        finding = finding.strip()
     if result.conditional:
         finding += f" Too few were seen to count {listed([*result.conditional])}: by conditional Monte Carlo."
     return finding

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import yaml
 
+from simlib.common.text import counted
 from simlib.estimate.experiment import FEW
 from simlib.estimate.result import Result
 from simlib.report.html import Html, bullets, coded, safe
@@ -30,8 +31,8 @@ def method(result: Result, again: str) -> Html:
     model, case = result.workload, result.case
     timelines = len({case.strategy(name).discipline for name in result.strategies})
     facts = [
-        f"{result.replicates} replicates of {model.duration:g} s each, seed {result.seed}, engine {result.engine}: "
-        f"{result.transactions:,} transactions on {timelines} timelines.",
+        f"{counted(result.replicates, 'replicate')} of {model.duration:g} s each, seed {result.seed}, engine {result.engine}: "
+        f"{result.transactions:,} transactions on {counted(timelines, 'timeline')}.",
         f"SimPy and compiled histories identical: {result.checked:,} transactions of the first replicate."
         if result.checked
         else "Everything was simulated with SimPy.",

@@ -44,7 +44,7 @@ def strategies(result: Result, proofs: Proofs | None) -> Table:
 
 def _proof(result: Result, proofs: Proofs | None, name: str) -> str:
     """Beside a zero, what the search says of it."""
-    known = proofs is not None and name in proofs.strategies and result.best_rate(name).estimate == 0
+    known = proofs is not None and name in proofs.strategies and result.best_rate(name).estimate == 0 and result.clean(name)
     return proofs.verdict(name) if proofs and known else ""
 
 

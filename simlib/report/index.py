@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from simlib.common.files import replacing
+from simlib.common.text import counted
 from simlib.estimate.wording import listed, seconds
 from simlib.report.batch_file import INDEX
 from simlib.report.batch_folder import Point, Record, changed, read_history, read_records
@@ -55,7 +56,7 @@ def index_page(records: Sequence[Record], history: dict[str, list[Point]], there
 <body>
 <main>
 <h1>Reports</h1>
-<p>{len(records):,} reports, {failed:,} failed. {_LEGEND}</p>
+<p>{counted(len(records), "report")}, {failed:,} failed. {_LEGEND}</p>
 <div id="tools" hidden><label>Filter <input id="filter" type="search"></label><span id="count" role="status"></span></div>
 <table>
 <thead><tr>{heads}</tr></thead>

@@ -19,13 +19,19 @@ from simlib.search.dependencies import VALUES
 from simlib.search.prove import Proofs, prove
 
 NOT_COVERED = (
-    "More flows on one session than a scope has, or other flows. What needs one more commit is not seen.",
-    f"More than {VALUES} defined values of a field.",
-    "Reads that are older than the stale reads asked for.",
+    "Where a site is not proved for any number of writers: more flows on one session than a scope has, or other flows. What "
+    "needs one more commit is not seen.",
+    f"Likewise more than {VALUES} defined values of a field, and reads that are older than the stale reads asked for.",
+    "Commits that nothing keeps apart (no common lock, or one that is gone on without): of these only the shortest lost "
+    "update is looked for, on one entry.",
     "How often anything happens: that is what the simulation is for.",
     "Code that does not do what the rules of the case say; a crash while a file is written; a lock that two processes hold.",
     "The opposite error: every request is tried, also ones that no caller sends. A counterexample shows its requests.",
 )
+
+
+CERTIFIED = ("certified", "cases")
+"""What a table tells of a certificate."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,17 @@ class Interleavings:
 
     def _sentences(self) -> list[str]:
         return [f"`{name}`: {self.proofs.verdict(name)}" for name in self.proofs.strategies]
+
+    def certificates(self) -> Html:
+        """Strategy x write site: whether the site is proved for any number of writers, and if not, what speaks against it."""
+        reasons = [
+            f"`{name}`, `{site}`: {one.why_not}."
+            for name, sites in self.proofs.certificates.items()
+            for site, one in sites.items()
+            if not one.certified
+        ]
+        text = certificate_table(self.proofs)._repr_html_()
+        return Html(text + bullets(reasons).text) if reasons else Html(text)
 
     def matrix(self) -> Table:
         """Strategy x kind: the length of the shortest schedule, and where."""
@@ -69,7 +86,8 @@ class Interleavings:
         cache = (
             f"A read through the cache may show an entry up to {stale} commits old."
             if stale
-            else "Reads show the newest entry."
+            else "Reads show the newest entry"
+            + (", as if caches were always up to date." if self.proofs.assumes_caches else ".")
         )
         text = paragraphs(
             "A scope is a few flows on one session. Every order of their reads and commits was tried, with every initial entry "
@@ -82,13 +100,30 @@ class Interleavings:
         return bullets(NOT_COVERED)
 
 
-def study(case: str, *, strategies: Sequence[str] = (), scopes: Sequence[str] = (), stale_reads: int = 0) -> Interleavings:
+def study(
+    case: str, *, strategies: Sequence[str] = (), scopes: Sequence[str] = (), stale_reads: int | None = None
+) -> Interleavings:
     """Search, for the report; arguments as of `interleave.prove`, the case by its name or path.
 
     Raises:
         InputError, RunError: as `load_case` and `prove`.
     """
     return Interleavings(prove(load_case(case), strategies, scopes, stale_reads))
+
+
+def certificate_table(proofs: Proofs) -> Table:
+    """A row per strategy: of each write site the `cases` that were checked, and whether it is `certified`."""
+    rows = [
+        {"strategy": name, **{f"{site}.{what}": getattr(one, what) for site, one in sites.items() for what in CERTIFIED}}
+        for name, sites in proofs.certificates.items()
+    ]
+    return Table(
+        pd.DataFrame(rows), {"strategy": itemgetter("strategy"), **{site: _certified(site) for site in proofs.case.sites}}
+    )
+
+
+def _certified(site: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: f"cannot clobber ({row[f'{site}.cases']:,} cases)" if row[f"{site}.certified"] else "not proved"
 
 
 def matrix(proofs: Proofs, racing: bool = True) -> Table:
@@ -102,13 +137,19 @@ def matrix(proofs: Proofs, racing: bool = True) -> Table:
         {"strategy": name, **{f"{row['kind']}.{what}": row[what] for row in each for what in ("steps", "site", "field")}}
         for name, each in ((name, group.to_dict("records")) for name, group in rows)
     ]
-    return Table(pd.DataFrame(wide), {"strategy": itemgetter("strategy"), **{kind: _shortest(kind) for kind in KINDS}})
+    return Table(pd.DataFrame(wide), {"strategy": itemgetter("strategy"), **{kind: _shortest(proofs, kind) for kind in KINDS}})
 
 
-def _shortest(kind: str) -> Callable[[Mapping[str, Any]], str]:
+def _shortest(proofs: Proofs, kind: str) -> Callable[[Mapping[str, Any]], str]:
     def form(row: Mapping[str, Any]) -> str:
         steps, site, field = (row[f"{kind}.{what}"] for what in ("steps", "site", "field"))
-        return f"{steps} steps ({site}, {field})" if steps else "unreachable"
+        if steps:
+            return f"{steps} steps ({site}, {field})"
+        if proofs.certified(row["strategy"]):
+            return "cannot"
+        if proofs.strategies[row["strategy"]].not_searched:
+            return "not searched"
+        return "unreachable" if proofs.case.is_plain(proofs.case.strategies[row["strategy"]].discipline) else "none found"
 
     return form
 

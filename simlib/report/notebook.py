@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from simlib.common.errors import InputError, RunError, SimlibError, allowed
-from simlib.common.files import replacing
+from simlib.common.files import make_folder, replacing
 from simlib.common.shipped import NOTEBOOKS
 from simlib.common.text import visible
 from simlib.report.finding import Finding, read_finding
@@ -217,7 +217,7 @@ def make_report(notebook: Path, parameters: Mapping[str, Any], page: Path, title
         InputError: a parameter does not fit, or the notebook says so while it runs.
         RunError: a cell failed; the message says where the partly run notebook is.
     """
-    page.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(page.parent)
     partly = partly_run(page)
     check_parameters(notebook, parameters)
     with private_folder() as folder:

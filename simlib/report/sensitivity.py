@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from simlib.common.text import counted
 from simlib.estimate.wording import listed
 from simlib.report import sensitivity_charts as charts
 from simlib.report import sensitivity_words as words
@@ -67,10 +68,9 @@ class Sensitivity:
         name, about = self.asked.get("sweep", "a sweep"), self.asked.get("about", "")
         cells, left_out = self.frame["cell"].nunique(), self.frame.attrs.get("left_out", 0)
         ranges = [f"`{axis}`: {_range(self.frame[axis])}" for axis in self.axes]
-        text = (
-            f"{cells:,} cells{f' ({left_out:,} more failed or have no rate, and are left out)' if left_out else ''}; each is "
-        )
-        text += f"the workload with other values of {'these keys' if len(ranges) > 1 else 'this key'}:"
+        without = f" ({left_out:,} more failed or have no rate, and are left out)" if left_out else ""
+        text = f"{counted(cells, 'cell')}{without}; each is the workload with other values of "
+        text += f"{'these keys' if len(ranges) > 1 else 'this key'}:"
         title = f"<h1>What the rates depend on: {marked(f'`{name}`')}</h1>"
         return Html(title + paragraphs(f"The sweep `{name}`{f': {about}' if about else ''}.", text).text + bullets(ranges).text)
 
@@ -129,8 +129,8 @@ class Sensitivity:
         cut = [axis for axis in self.axes if is_number(self.frame[axis]) and self.frame[axis].nunique() > MOST_VALUES]
         return bullets(
             [
-                f"{replicates.min():,} to {replicates.max():,} replicates a cell; {capped:,} cells have as many as allowed and "
-                "are less precise than asked for. The cells share their random streams.",
+                f"{replicates.min():,} to {counted(int(replicates.max()), 'replicate')} a cell; {counted(capped, 'cell')} with "
+                "as many as allowed and less precise than asked for. The cells share their random streams.",
                 "A rate against an axis is the average over the cells with that value, whatever their other settings. The ends "
                 "of its band are the averages of the cells' 95 % intervals: as wide as if all of them erred together. Where no "
                 "cell shows a clobber, the mark is open and stands at the average of the upper bounds.",
@@ -168,7 +168,8 @@ def _range(values: "pd.Series[Any]") -> str:
     distinct = values.drop_duplicates()
     if not is_number(values):
         return listed([str(value) for value in distinct])
-    return f"{charts.quantity(float(values.min()))} to {charts.quantity(float(values.max()))}, {len(distinct):,} values"
+    low, high = (charts.quantity(float(value)) for value in (values.min(), values.max()))
+    return f"{low} to {high}, {counted(len(distinct), 'value')}"
 
 
 def _place(row: "pd.Series[Any]", axes: Sequence[str]) -> str:

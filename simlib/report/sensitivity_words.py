@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from simlib.common.text import counted
 from simlib.estimate.wording import listed, percent
 from simlib.report.html import coded
 from simlib.report.sensitivity_charts import quantity
@@ -23,6 +24,9 @@ def moves(frame: pd.DataFrame, axis: str, strategy: str) -> str:
     rows: list[Any] = over(frame[frame["strategy"] == strategy], [axis]).to_dict("records")
     if not any(row["best_rate"] for row in rows):
         bound = percent(max(row["best_rate_high"] for row in rows))
+        if (loss := _any_loss(frame[frame["strategy"] == strategy])) > 0:
+            text = f"`{strategy}` clobbers no unit of work at any value of `{axis}` (at most {bound})"
+            return f"{text}, but it loses other writes: up to {percent(loss)} of all transactions clobber."
         return f"`{strategy}` shows no clobber at any value of `{axis}` (at most {bound})."
     if not is_number(frame[axis]):
         rows.sort(key=itemgetter("best_rate"))
@@ -35,6 +39,11 @@ def moves(frame: pd.DataFrame, axis: str, strategy: str) -> str:
         + (f", a factor of {quantity(float(f'{high / low:.2g}'))}" if low else "")
         + (", the others averaged." if first["cells"] > 1 else ".")
     )
+
+
+def _any_loss(frame: pd.DataFrame) -> float:
+    """The greatest share of transactions that clobber, in any cell; results of older versions do not tell."""
+    return float(frame["any_loss"].max()) if "any_loss" in frame else 0.0
 
 
 def _rate(row: Mapping[str, Any]) -> str:
@@ -66,7 +75,7 @@ def order_holds(order: Order, cells: pd.DataFrame, axes: Sequence[str]) -> str:
     names = f"{coded(order.names)} (most clobbers first)"
     if len(order.names) < 2:
         return ""
-    text = f"The order {names} holds in {_of(order.holds, order.cells)} cells"
+    text = f"The order {names} holds in {_of(order.holds, order.cells)}"
     if order.broken.empty:
         return f"{text}: nowhere are two of them told apart the other way round."
     rows: list[Any] = cells.drop_duplicates("cell").to_dict("records")
@@ -97,7 +106,7 @@ def not_told_apart(pairs: pd.DataFrame, axes: Sequence[str]) -> list[str]:
         alike = cells[cells["told"] == ALIKE]
         if alike.empty:
             continue
-        text = f"`{row['first']}` and `{row['second']}` cannot be told apart in {_of(len(alike), len(cells))} cells"
+        text = f"`{row['first']}` and `{row['second']}` cannot be told apart in {_of(len(alike), len(cells))}"
         inside = [
             f"`{axis}` {quantity(alike[axis].min())} to {quantity(alike[axis].max())}"
             for axis in axes
@@ -122,7 +131,7 @@ def changes(found: Threshold) -> str:
         says = _SAYS[state].format(first=found.first, second=found.second)
         if state == ALIKE:
             says = f"`{found.first}` and `{found.second}` {says}"
-        sides.append(f"{says} ({right:,} of {of:,} cells)")
+        sides.append(f"{says} ({right:,} of {counted(of, 'cell')})")
     return f"Up to {quantity(found.below)} of `{found.axis}`, {sides[0]}; from {quantity(found.above)} on, {sides[1]}."
 
 
@@ -132,10 +141,11 @@ def by_chance(pairs: pd.DataFrame) -> str:
     return (
         f"Two strategies count as told apart in a cell where the 95 % interval of their paired difference excludes zero. There "
         f"are {len(pairs):,} such comparisons and nothing is corrected for that: two that are truly alike would still stand "
-        f"in the wrong order in some {CHANCE * cells:.2g} of {cells:,} cells. "
+        f"in the wrong order in some {CHANCE * cells:.2g} of {counted(cells, 'cell')}. "
         "More replicates would tell more of them apart."
     )
 
 
 def _of(some: int, every: int) -> str:
-    return f"all {every:,}" if some == every and every > 1 else f"{some:,} of {every:,}"
+    cells = counted(every, "cell")
+    return f"all {cells}" if some == every and every > 1 else f"{some:,} of {cells}"

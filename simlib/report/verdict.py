@@ -49,7 +49,7 @@ def _lead(result: Result) -> str:
 def _seen(result: Result) -> str:
     if len(result.strategies) == 1 or not result.clobber_rate(result.baseline).exposures.any():
         return ""
-    safe = [name for name in result.strategies if result.best_rate(name).estimate == 0]
+    safe = [name for name in result.strategies if result.best_rate(name).estimate == 0 and result.clean(name)]
     if len(safe) == len(result.strategies):
         return "No clobber was seen with any strategy."
     return (
@@ -96,10 +96,26 @@ def _on(result: Result, proofs: Proofs | None, name: str) -> str:
 
 def _nothing_seen(result: Result, proofs: Proofs | None, name: str) -> str:
     rate = result.clobber_rate(name)
+    if not result.clean(name):
+        return _lost_elsewhere(result, name)
     text = (
         f"`{name}`: no clobber in {rate.exposures.sum():,.0f} {result.case.words.units} {rate_text(rate).removeprefix('0 ')}."
     )
-    return f"{text} Searched exhaustively: {proofs.verdict(name)}." if proofs and name in proofs.strategies else text
+    if proofs is None or name not in proofs.strategies:
+        return text
+    return f"{text} {'Proved' if proofs.certified(name) else 'Searched exhaustively'}: {proofs.verdict(name)}."
+
+
+def _lost_elsewhere(result: Result, name: str) -> str:
+    """That no unit of work is clobbered, but other writes are, and where."""
+    counts = result.by_site(name)
+    sites = coded([site for site, count in zip(result.case.sites, counts, strict=True) if count])
+    lost = result.lost_write_rate(name)
+    return (
+        f"`{name}` clobbers none of {result.clobber_rate(name).exposures.sum():,.0f} {result.case.words.units}, "
+        f"and yet it loses writes: {rate_text(result.any_loss(name))} of all transactions clobber, at {sites}"
+        + (f", and {rate_text(lost)} of {result.case.words.outside} is lost." if lost.estimate > 0 else ".")
+    )
 
 
 def _counted(result: Result, name: str) -> str:

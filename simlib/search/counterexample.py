@@ -10,9 +10,10 @@ from simlib.case.evaluator import evaluate, merge
 from simlib.case.rules import ABSENT
 from simlib.common.arrays import Codes
 from simlib.common.errors import RunError
-from simlib.model.history import History, Values
+from simlib.model.history import COMMITTED, Attempts, History, Values
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import Outcomes, replay_strategy
+from simlib.search.reliance import guard_holds
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Step:
         commits: whether it is a commit; else it is a read.
         shows: the commit that the snapshot shows, counted from 0; -1: the initial entry.
         request: key -> value code, UNDEFINED to clear; empty for a read.
+        over: of a commit, the commit whose entry it is merged over, if that is not the newest; -1: the initial entry.
     """
 
     flow: int
@@ -32,6 +34,7 @@ class Step:
     commits: bool
     shows: int
     request: Mapping[str, int]
+    over: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,18 @@ def to_history(case: Case, counterexample: Counterexample) -> History:
         initial=initial,
         values=Values(dict.fromkeys(case.domains.values(), 0)),
         session_names=("session-1",),
+        attempts=_attempts([steps[number] for number in commits]),
     )
+
+
+def _attempts(commits: list[Step]) -> Attempts | None:
+    """Each transaction is tried once; what it is merged over was read when that was the newest entry. None: it always is."""
+    if all(step.over is None for step in commits):
+        return None
+    rows = np.arange(len(commits))
+    base = np.array([row - 1 if step.over is None else step.over for row, step in enumerate(commits)], dtype=np.int64)
+    outcome = np.full(rows.size, COMMITTED, dtype=np.int64)
+    return Attempts(rows, np.ones_like(rows), outcome, base, base + 1, np.zeros(rows.size))
 
 
 def _read_time(steps: tuple[Step, ...], number: int) -> float:
@@ -117,6 +131,49 @@ def _read_time(steps: tuple[Step, ...], number: int) -> float:
     step = steps[number]
     own = [at for at in range(number) if not steps[at].commits and (steps[at].flow, steps[at].site) == (step.flow, step.site)]
     return own[-1] + 1.0 if own else number + 0.4
+
+
+def is_let_through(case: Case, counterexample: Counterexample) -> bool:
+    """Whether the guards of the strategy accept every commit of the schedule, as whole entries show it.
+
+    Raises:
+        RunError: replay does not confirm the schedule.
+    """
+    strategy = case.strategy(counterexample.strategy)
+    if not any(strategy.discipline.guards):
+        return True
+    outcomes, _ = judge(case, counterexample)
+    history = outcomes.history
+    entries = np.concatenate([history.initial, outcomes.entries])
+    for row, (site, before) in enumerate(zip(history.site, _before_reads(counterexample.steps), strict=True)):
+        guard = strategy.discipline.guards[site]
+        if guard is None or guard.used_up == "write":
+            continue
+        # Where others can commit between the comparison and the write, it may as well be made right after the read.
+        seen = row if guard_holds(case, strategy.discipline, case.sites[site]) else before
+        columns = [case.fields.index(field) for field in guard.fields]
+        stale, fresh, left = entries[history.snapshot[row] + 1], entries[seen], entries[row + 1]
+        accepted = {
+            "version": history.snapshot[row] == seen - 1,
+            "reordered_bytes": seen == 0,
+            "fields": (stale == fresh)[columns].all(),
+            "owner": (left == fresh)[columns].all(),
+        }
+        if not accepted[guard.compared]:
+            return False
+    return True
+
+
+def _before_reads(steps: tuple[Step, ...]) -> list[int]:
+    """Of each commit, how many others there are before the last read of its transaction; if it has none, before itself."""
+    before, read, commits = [], dict[tuple[int, str], int](), 0
+    for step in steps:
+        if step.commits:
+            before.append(read.get((step.flow, step.site), commits))
+            commits += 1
+        else:
+            read[step.flow, step.site] = commits
+    return before
 
 
 def judge(case: Case, counterexample: Counterexample) -> tuple[Outcomes, int]:

@@ -22,27 +22,30 @@ from simlib.case.evaluator import merged, written
 from simlib.case.pairs import Pairs
 from simlib.case.rules import (
     ABSENT,
-    BANK,
     EFFECTIVE_FRESH,
     EFFECTIVE_STALE,
-    FRESH,
+    LITERAL,
     NO_KEY,
-    REQUEST,
+    NO_SOURCE,
+    OVERLAY_FRESH,
     REQUESTED,
-    STALE,
     UNDEFINED,
     Program,
+    Source,
+    unpack,
 )
-from simlib.common.arrays import Codes, Ints
+from simlib.common.arrays import Bools, Codes, Ints
 from simlib.common.compilation import inlined, lean
 from simlib.common.errors import RunError
 from simlib.replay.judging import NONE, finding
+from simlib.search.reliance import rely
 
 VALUES = 2
 """Defined values of a field; beside them it can be undefined. Two are the fewest with an older and a newer one."""
 VALUE_COST, CLEAR_COST = 100, 1
 """The price of a value, and of a cleared key, in an entry or a request; of equally short schedules the cheapest wins."""
 END = -1
+SKIPPED = -1
 """The end of a row of choices."""
 LARGEST = 200_000_000
 """The most commits that are tabulated for one cone."""
@@ -88,7 +91,7 @@ class Commits(NamedTuple):
     finding: Ints
     """How `judging.finding` judges the commit in the field that the cone is of."""
     request: Ints
-    """Number of the request in `Cone.requests`."""
+    """Number of the request in `Cone.requests`; SKIPPED: the guard rejects it, and nobody is told."""
     cost: Ints
 
 
@@ -111,20 +114,29 @@ def find_cone(case: Case, strategy: Strategy, field: int, *others: int) -> Cone:
                 for mention in _mentions(program, row):
                     fields += [other for other in mention.fields if other not in fields]
                     for key in mention.keys:
-                        keys[site].setdefault(key, False)
+                        keys[site][key] = keys[site].get(key, False) or mention.clears
                     kin.join([("field", member)] if mention.is_value else [], mention)
                 if program.when[row] == REQUESTED:
-                    keys[site][int(program.value[row, 0]) % BANK] = True
+                    keys[site][int(program.asks[row])] = True
     requests, costs = zip(*(_requests(options, len(case.request)) for options in keys), strict=True)
     return Cone(tuple(fields), requests, costs, _images([kin.find(("field", member)) for member in fields]))
 
 
+def mentioned(program: Program, row: int) -> tuple[set[int], set[int]]:
+    """The entry fields and the request keys that one rule looks at."""
+    found = list(_mentions(program, row))
+    return {field for one in found for field in one.fields}, {key for one in found for key in one.keys}
+
+
 class _Mention(NamedTuple):
-    """Entry fields and request keys that a rule looks at together; `is_value`: it may write what it finds there."""
+    """Entry fields and request keys that a rule looks at together; `is_value`: it may write what it finds there; `clears`: it
+    tells a cleared key from one that is not named.
+    """
 
     fields: list[int]
     keys: list[int]
     is_value: bool
+    clears: bool = False
 
 
 class _Kin:
@@ -152,16 +164,30 @@ def _rows(program: Program, field: int) -> Iterator[tuple[int, int]]:
                 yield site, row
 
 
+def _sources(program: Program, row: int) -> Iterator[tuple[Source, bool]]:
+    """Every source of a rule, and whether the rule may write what it finds there."""
+    conditions = program.condition[program.needs[row] : program.needs[row + 1]]
+    for table, is_value in ((program.value[row], True), (program.unless[row], False), (conditions, False)):
+        yield from ((unpack(source), is_value) for source in table.ravel().tolist() if source != NO_SOURCE)
+
+
 def _mentions(program: Program, row: int) -> Iterator[_Mention]:
-    for table, is_value in ((program.value, True), (program.unless, False)):
-        for source in table[row].tolist():
-            bank, index = divmod(source, BANK)
-            if bank in (STALE, FRESH):
-                yield _Mention([index], [], is_value)
-            if bank in (REQUEST, EFFECTIVE_STALE, EFFECTIVE_FRESH) and index != NO_KEY:
-                yield _Mention([], [index], is_value)
-            if bank in (EFFECTIVE_STALE, EFFECTIVE_FRESH):
-                yield _Mention(program.conflict_entry.tolist(), program.conflict_request.tolist(), is_value=False)
+    for source, is_value in _sources(program, row):
+        keys = [key for key in source.keys if key != NO_KEY]
+        yield _Mention([*source.fields], keys, is_value, clears=source.bank > LITERAL)
+        if source.bank in (EFFECTIVE_STALE, EFFECTIVE_FRESH):
+            yield _Mention(program.conflict_entry.tolist(), program.conflict_request.tolist(), is_value=False)
+
+
+def has_updates(case: Case, strategy: Strategy, cone: Cone) -> bool:
+    """Whether a rule about the cone has `update(...)`, whose values have no end: each commit can make a new one."""
+    return any(
+        source.bank > OVERLAY_FRESH
+        for field in cone.fields
+        for program in (strategy.program, case.reference.program)
+        for _, row in _rows(program, field)
+        for source, _ in _sources(program, row)
+    )
 
 
 def _requests(options: dict[int, bool], width: int) -> tuple[Codes, Ints]:
@@ -194,11 +220,17 @@ def entry_digits(fields: int) -> Codes:
 
 
 def tabulate(case: Case, strategy: Strategy, cone: Cone) -> Commits:
-    """What each site's commit can do to the cone, for every snapshot, fresh entry and request.
+    """What each site's commit can do to the cone, for every snapshot, fresh entry and request that its guard lets through.
+
+    What a guard compares outside the cone is taken for unchanged.
 
     Raises:
-        RunError: the cone is too large to be written down.
+        RunError: the cone is too large to be written down, or has updates.
     """
+    if has_updates(case, strategy, cone):
+        raise RunError(
+            f"{case.name}, strategy {strategy.name}: {case.fields[cone.fields[0]]} is not searched: it depends on update(...)"
+        )
     most = max(len(requests) for requests in cone.requests)
     shape = (len(case.sites), cone.entries, cone.entries, most)
     if np.prod([float(size) for size in shape]) > LARGEST:
@@ -213,18 +245,40 @@ def tabulate(case: Case, strategy: Strategy, cone: Cone) -> Commits:
     weights = np.zeros(len(case.fields), dtype=np.int64)
     weights[members] = (VALUES + 1) ** np.arange(members.size)
     for site, (requests, costs) in enumerate(zip(cone.requests, cone.costs, strict=True)):
-        _tabulate_site(strategy.pairs, site, weights, entries, requests, costs, Commits(*(table[site] for table in commits)))
+        accepts = _accepts(case, strategy, site)
+        of_site = Commits(*(table[site] for table in commits))
+        _tabulate_site(strategy.pairs, site, accepts, weights, entries, requests, costs, of_site)
     return commits
 
 
+class _Accepts(NamedTuple):
+    """Which writes of a site are let through: the fields in which snapshot and store agree, and those that the write keeps."""
+
+    same: Bools
+    kept: Bools
+    skips: bool
+    """Whether the flow goes on after a write that is not."""
+
+
+def _accepts(case: Case, strategy: Strategy, site: int) -> _Accepts:
+    reliance, guard = rely(case, strategy.discipline, case.sites[site]), strategy.discipline.guards[site]
+    same, kept = (np.array([field in names for field in case.fields]) for names in (reliance.same, reliance.kept))
+    return _Accepts(same, kept, guard is not None and guard.used_up == "skip")
+
+
 @lean
-def _tabulate_site(pairs: Pairs, site: int, weights: Any, entries: Any, requests: Any, costs: Any, commits: Commits) -> None:
+def _tabulate_site(
+    pairs: Pairs, site: int, accepts: _Accepts, weights: Any, entries: Any, requests: Any, costs: Any, commits: Commits
+) -> None:
     """Fill the site's part of `commits`; `weights` are what the digits of an entry's number are worth, 0 outside the cone."""
     for snapshot in range(len(entries)):
         for current in range(len(entries)):
-            count = 0
+            count, rejected = 0, False
             for request in range(len(requests)):
                 entry, found = _outcome(pairs, site, weights, entries, snapshot, current, requests, request)
+                if not _is_let_through(accepts, weights, entries, snapshot, current, entry):
+                    rejected = True
+                    continue
                 for choice in range(count):
                     same = commits.entry[snapshot, current, choice] == entry
                     if same and commits.finding[snapshot, current, choice] == found:
@@ -235,6 +289,20 @@ def _tabulate_site(pairs: Pairs, site: int, weights: Any, entries: Any, requests
                     commits.request[snapshot, current, count] = request
                     commits.cost[snapshot, current, count] = costs[request]
                     count += 1
+            if rejected and accepts.skips and count < commits.entry.shape[2]:
+                commits.entry[snapshot, current, count] = current
+                commits.request[snapshot, current, count] = SKIPPED
+
+
+@inlined
+def _is_let_through(accepts: _Accepts, weights: Any, entries: Any, stale: int, fresh: int, left: int) -> bool:
+    """Whether the site's guard accepts the write that leaves the entry of that number."""
+    for field in range(weights.size):
+        if weights[field] and accepts.same[field] and entries[stale, field] != entries[fresh, field]:
+            return False
+        if weights[field] and accepts.kept[field] and entries[left, field] != entries[fresh, field]:
+            return False
+    return True
 
 
 @inlined

@@ -35,8 +35,9 @@ def tell(case: Case, counterexample: Counterexample) -> dict[str, Any]:
 
     `steps` are numbered by position; a step has its flow (its name and its number by arrival), site and action; a read and a
     commit say which commit their snapshot `shows` (the number of its step; 0: the initial entry) and the `snapshot` itself;
-    a commit also has the request, and the entry that it leaves behind. `stale`, `fresh`, `request`, `written` and
-    `expected` are those of the last commit. Only defined fields are listed.
+    a commit also has the request, and the entry that it leaves behind, and if it is merged over an entry that is no longer the
+    newest, the step after which that was read (`over`). `stale`, `fresh`, `request`, `written` and `expected` are those of the
+    last commit. Only defined fields are listed.
 
     Raises:
         RunError: replay does not confirm the counterexample.
@@ -62,6 +63,8 @@ def tell(case: Case, counterexample: Counterexample) -> dict[str, Any]:
         if step.commits:
             entries.append(entry(outcomes.entries[len(commits) - 1]))
             commits.append(number)
+            if step.over is not None:
+                told["over"] = commits[step.over + 1]
             told |= {"request": _named(case, values, step.request, least=UNDEFINED), "entry": entries[-1]}
         steps.append(told)
     request = dict(zip(case.request, moment.request.tolist(), strict=True))
@@ -113,9 +116,8 @@ def as_text(case: Case, told: Mapping[str, Any]) -> str:
         if step["action"] == "read":
             lines.append(f"{who} reads {_list(step['snapshot'])}{_age(told, number)}")
         else:
-            lines.append(
-                f"{who} asks for {_list(step['request'])}{_age(told, number)}, commits; the entry has {_list(step['entry'])}"
-            )
+            asks = f"asks for {_list(step['request'])}{_age(told, number)}"
+            lines.append(f"{who} {asks}, commits{_over(step)}; the entry has {_list(step['entry'])}")
     return "\n".join(map(visible, [*lines, f"  {_verdict(told)}"]))
 
 
@@ -129,6 +131,11 @@ def _age(told: Mapping[str, Any], number: int) -> str:
     if step["shows"] == newest or (step["action"] == "commit" and read_before):
         return ""
     return f" (from the cache, as after step {step['shows']})"
+
+
+def _over(step: Mapping[str, Any]) -> str:
+    """A remark on a commit that is merged over an entry which is no longer the newest."""
+    return f" over the entry as after step {step['over']}" if "over" in step else ""
 
 
 def as_json(case: Case, told: Mapping[str, Any]) -> str:
@@ -149,7 +156,8 @@ def as_mermaid(case: Case, told: Mapping[str, Any]) -> str:
             lines.append(f"{lane}->>S: {step['site']} reads{_age(told, number)}")
             lines.append(f"S-->>{lane}: {_list(step['snapshot'])}")
         else:
-            lines.append(f"{lane}->>S: {step['site']} commits, asked for {_list(step['request'])}{_age(told, number)}")
+            asked = f"asked for {_list(step['request'])}{_age(told, number)}"
+            lines.append(f"{lane}->>S: {step['site']} commits{_over(step)}, {asked}")
             lines.append(f"Note over S: {_list(step['entry'], 'empty entry')}")
     lines.append(f"Note over S: {_verdict(told, mark=',')}")
     return "\n".join(["sequenceDiagram", *(f"    {_as_entities(visible(line))}" for line in lines)])

@@ -1,4 +1,6 @@
-"""Every interleaving of a small scope: what a strategy cannot do, and the shortest schedule of what it can.
+"""What a strategy cannot do, whatever the number of writers, and the shortest schedule of what it can.
+
+First every write site is asked for its `certificate`. Only where one fails every interleaving of small scopes is searched.
 
 A scope is a few flows on one session. Their steps are *reads* (a snapshot is taken) and *commits* (the lock is granted, the
 patch is merged, the lock is released). The search goes through every order of the steps, every initial entry and every
@@ -16,6 +18,10 @@ What makes the search small, and why it misses nothing all the same:
   values in a schedule gives a schedule with the same findings, so of a state's images only the least is kept.
 - *Snapshots under which no later commit differs are one.* That includes those that nobody will use again.
 - *Entries that no flow can still read are forgotten.*
+- *A rejected attempt is no step.* It changes nothing, so what an attempt after it does, an attempt in its place does. Guards
+  look at the fields of a cone; what they compare outside it is taken for unchanged, and each schedule that is found is tried on
+  whole entries.
+- *A flow that holds a lock is not interrupted by who waits for it*, and runs to its end.
 
 A flow that gives up waiting for the lock ends there; the search judges every beginning of every schedule, so it is covered.
 """
@@ -26,16 +32,22 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from simlib.case.case import Case, Scope
+from simlib.case.case import Case, Scope, Strategy
+from simlib.case.discipline import Discipline
+from simlib.case.snapshots import READ_BEFORE, kinds
 from simlib.common import bounds
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.replay.judging import KINDS
 from simlib.search.breadth_first import Found, Search, search
-from simlib.search.counterexample import Counterexample, Step
-from simlib.search.dependencies import Cone, find_cone, tabulate
-from simlib.search.statespace import CACHED, lay_out, make_system
+from simlib.search.certificate import Certificate, certify
+from simlib.search.counterexample import Counterexample, Step, is_let_through
+from simlib.search.dependencies import SKIPPED, Cone, find_cone, has_updates, tabulate
+from simlib.search.older_base import lost_updates
+from simlib.search.reliance import rely
+from simlib.search.statespace import CACHED, NEWEST, PAST_CACHE, lay_out, make_system
 
 
 @dataclass(frozen=True)
@@ -44,18 +56,22 @@ class Proof:
 
     Attributes:
         strategy: its name.
-        states: scope -> states that were visited, over all fields.
+        states: scope -> states that were visited, over all fields; none where the certificates say it all.
         counterexamples: the shortest one for each scope, site, field, kind and racing or not; shortest first.
+        not_searched: why there was no search of all, although the certificates do not say it all; empty if there was one. What
+            `older_base` finds without a search is among the counterexamples all the same.
     """
 
     strategy: str
     states: Mapping[str, int]
     counterexamples: tuple[Counterexample, ...]
 
+    not_searched: str = ""
+
     @property
     def safe(self) -> bool:
         """Whether nothing is reachable, race or no race."""
-        return not self.counterexamples
+        return not self.counterexamples and not self.not_searched
 
     def shortest(
         self, kind: str, racing: bool = True, field: str | None = None, site: str | None = None
@@ -84,6 +100,7 @@ class Proofs:
         scopes: the scopes that were searched.
         schedules: scope -> complete orders of its steps (with what each stale read shows), whatever the values.
         strategies: name -> what the strategy can do.
+        certificates: strategy -> site -> whether the site's writes are right, whatever the number of writers.
     """
 
     case: Case
@@ -91,6 +108,11 @@ class Proofs:
     scopes: tuple[Scope, ...]
     schedules: Mapping[str, int]
     strategies: Mapping[str, Proof]
+    certificates: Mapping[str, Mapping[str, Certificate]]
+
+    def certified(self, strategy: str) -> bool:
+        """Whether no write site of the scopes can clobber, whatever the number of writers."""
+        return all(self.certificates[strategy][site].certified for site in sites_of(self.case, self.scopes))
 
     def verdict(self, strategy: str, kind: str | None = None) -> str:
         """What was found for a strategy, in half a sentence for a report; with `kind` (one of KINDS) of such races only."""
@@ -99,10 +121,28 @@ class Proofs:
         if one:
             race = "" if one.racing else ", with no concurrency"
             return f"{one.field} {one.kind} at {one.site} in {len(one.steps)} steps (scope {one.scope.name}{race})"
+        if self.certified(strategy):
+            return self._certified_verdict(strategy)
+        if proof.not_searched:
+            return f"not searched: {proof.not_searched}"
         names = ", ".join(scope.name for scope in self.scopes) if len(self.scopes) <= 3 else f"all {len(self.scopes)} scopes"
-        return (
-            f"unreachable in {names} ({sum(proof.states.values()):,} states, {sum(self.schedules.values()):,} orders of steps)"
-        )
+        counted = f"{sum(proof.states.values()):,} states, {sum(self.schedules.values()):,} orders of steps"
+        assumed = ", assuming caches are always up to date" if self.assumes_caches else ""
+        discipline = self.case.strategies[strategy].discipline
+        word = "unreachable" if self.case.is_plain(discipline) else "no schedule found"
+        return f"{word} in {names} ({counted}{assumed})"
+
+    def _certified_verdict(self, strategy: str) -> str:
+        certificates = self.certificates[strategy]
+        sites = sites_of(self.case, self.scopes)
+        everywhere = all(one.certified for one in certificates.values())
+        where = "" if everywhere else f" at {', '.join(sites)}"
+        return f"cannot{where}, for any number of writers ({sum(certificates[site].cases for site in sites):,} cases checked)"
+
+    @property
+    def assumes_caches(self) -> bool:
+        """Whether the search took reads for up to date that need not be."""
+        return self.stale_reads == 0 and default_stale_reads(self.case) > 0
 
     def to_frame(self) -> pd.DataFrame:
         """A row per strategy, kind, and racing or not: `reachable`, and of the shortest schedule `steps`, `site` and `field`.
@@ -150,7 +190,16 @@ class Proofs:
                 "reachable": row["reachable"],
                 **{key: row[key] if row["reachable"] else None for key in ("steps", "site", "field")},
             }
-        return {"scopes": self.scopes_frame().to_dict("records"), "strategies": kinds[True], "not_racing": kinds[False]}
+        certificates = {
+            name: {site: {"certified": one.certified, "cases": one.cases} for site, one in sites.items()}
+            for name, sites in self.certificates.items()
+        }
+        return {
+            "scopes": self.scopes_frame().to_dict("records"),
+            "strategies": kinds[True],
+            "not_racing": kinds[False],
+            "certificates": certificates,
+        }
 
 
 def require_safe(proofs: Proofs, strategies: Sequence[str]) -> None:
@@ -167,14 +216,14 @@ def require_safe(proofs: Proofs, strategies: Sequence[str]) -> None:
             raise RunError(f"strategy {name} is not safe: {proofs.verdict(name)}")
 
 
-def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = (), stale_reads: int = 0) -> Proofs:
-    """Search the scopes for everything that the strategies can do.
+def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = (), stale_reads: int | None = None) -> Proofs:
+    """Certify the write sites of strategies, and search the scopes for everything that the others can do.
 
     Args:
         case: the case, whose file defines the scopes.
         strategies: their names; none means all.
         scopes: likewise.
-        stale_reads: how many commits old an entry from the cache may be; at least 0.
+        stale_reads: how many commits old an entry from a cache may be, at least 0; None: `default_stale_reads`.
 
     Raises:
         InputError: a name is not known, `stale_reads` is out of bounds, or the case defines no scopes.
@@ -185,35 +234,81 @@ def prove(case: Case, strategies: Sequence[str] = (), scopes: Sequence[str] = ()
         >>> from simlib.common.shipped import CASE
         >>> case = load_case(CASE)
         >>> proofs = prove(case, ["after-19328", "all-sites"], [case.scopes[0].name])
-        >>> proofs.strategies["all-sites"].safe
-        True
+        >>> proofs.strategies["all-sites"].safe, proofs.certified("all-sites")
+        (True, True)
         >>> found = proofs.strategies["after-19328"].shortest("reverted")
         >>> found.racing, len(found.steps)
         (True, 3)
     """
+    stale_reads = default_stale_reads(case) if stale_reads is None else stale_reads
     bounds.STALE_READS.check("stale reads", stale_reads)
     chosen = _choose_scopes(case, scopes)
+    names = list(strategies or case.strategies)
+    certificates = {name: certify(case, case.strategy(name)) for name in names}
     known: dict[Any, Search] = {}
     proofs = {}
-    for name in strategies or case.strategies:
-        strategy = case.strategy(name)
-        states = dict.fromkeys((scope.name for scope in chosen), 0)
-        found: list[Counterexample] = []
-        for field in range(len(case.fields)):
-            cone = find_cone(case, strategy, field)
-            commits = tabulate(case, strategy, cone)
-            # All that a search sees of a strategy and a field is this table: equal tables have equal searches.
-            table = hashlib.sha256(b"".join([cone.images.tobytes(), *(part.tobytes() for part in commits)])).digest()
-            for scope in chosen:
-                if (scope, table) not in known:
-                    system = make_system(case, scope, stale_reads, cone, commits)
-                    known[scope, table] = search(system, cone, f"scope {scope.name}, strategy {name}, {case.fields[field]}")
-                done = known[scope, table]
-                states[scope.name] += done.states
-                found += [_counterexample(case, name, scope, cone, one) for one in done.found]
-        found.sort(key=lambda one: (len(one.steps), one.price))
-        proofs[name] = Proof(name, states, tuple(found))
-    return Proofs(case, stale_reads, chosen, {scope.name: schedules(case, scope, stale_reads) for scope in chosen}, proofs)
+    for name in names:
+        if all(certificates[name][site].certified for site in sites_of(case, chosen)):
+            proofs[name] = Proof(name, dict.fromkeys((scope.name for scope in chosen), 0), ())
+        else:
+            proofs[name] = _search(case, case.strategy(name), chosen, stale_reads, known)
+    orders = {scope.name: schedules(case, scope, stale_reads) for scope in chosen}
+    return Proofs(case, stale_reads, chosen, orders, proofs, certificates)
+
+
+def _search(case: Case, strategy: Strategy, scopes: Sequence[Scope], stale_reads: int, known: dict[Any, Search]) -> Proof:
+    """Everything that a strategy can do; `known` keeps searches for strategies that do the same to a field."""
+    states = dict.fromkeys((scope.name for scope in scopes), 0)
+    if obstacle := not_searchable(case, strategy.discipline, sites_of(case, scopes)):
+        return Proof(strategy.name, states, lost_updates(case, strategy, scopes), obstacle)
+    found: list[Counterexample] = []
+    obstacle, discipline = "", strategy.discipline
+    for field, name in enumerate(case.fields):
+        cone = find_cone(case, strategy, field)
+        if has_updates(case, strategy, cone):
+            obstacle = obstacle or f"{name} depends on update(...), which makes values without end"
+            continue
+        commits = tabulate(case, strategy, cone)
+        # All that a search sees of a strategy and a field is this table: equal tables have equal searches.
+        table = hashlib.sha256(b"".join([cone.images.tobytes(), *(part.tobytes() for part in commits)])).digest()
+        for scope in scopes:
+            key = (scope, table, discipline.snapshots, discipline.locks, discipline.guards)
+            if key not in known:
+                system = make_system(case, scope, stale_reads, cone, commits, discipline)
+                known[key] = search(system, cone, f"scope {scope.name}, strategy {strategy.name}, {name}")
+            states[scope.name] += known[key].states
+            found += [_counterexample(case, strategy, scope, cone, one) for one in known[key].found]
+    found.sort(key=lambda one: (len(one.steps), one.price))
+    kept = tuple(one for one in found if is_let_through(case, one))
+    if found and not kept:
+        obstacle = obstacle or "its guards compare fields together that were searched apart"
+    return Proof(strategy.name, states, kept, obstacle)
+
+
+def not_searchable(case: Case, discipline: Discipline, sites: Sequence[str]) -> str:
+    """Why the search cannot show what these write sites do under a discipline; empty if it can."""
+    for site in sites:
+        if broken := rely(case, discipline, site).broken:
+            return f"at {site} {broken}"
+        guard = discipline.guards[case.sites.index(site)]
+        if guard and guard.used_up == "write" and guard.attempts > 1:
+            return f"what {site} writes all the same after {guard.attempts} rejected attempts takes more flows than a scope has"
+    return ""
+
+
+def sites_of(case: Case, scopes: Sequence[Scope]) -> list[str]:
+    """The write sites of the scopes, in the order of the case."""
+    used = {site for scope in scopes for _, sites in scope.flows for site in sites}
+    return [site for site in case.sites if site in used]
+
+
+def default_stale_reads(case: Case) -> int:
+    """1 where a read can show an older entry: through a cache, from a replica, out of a process's memory; else 0.
+
+    One is enough to see whether old reads do harm, and small enough to be searched. Certificates hold for every age.
+    """
+    words = {word for strategy in case.strategies.values() for word in strategy.discipline.snapshots}
+    return int(bool(words & {"own", "in_lock", "lagged", "memory"}))
 
 
 def _choose_scopes(case: Case, names: Sequence[str]) -> tuple[Scope, ...]:
@@ -226,20 +321,25 @@ def _choose_scopes(case: Case, names: Sequence[str]) -> tuple[Scope, ...]:
     return tuple(by_name[name] for name in names or by_name)
 
 
-def _counterexample(case: Case, strategy: str, scope: Scope, cone: Cone, found: Found) -> Counterexample:
+def _counterexample(case: Case, strategy: Strategy, scope: Scope, cone: Cone, found: Found) -> Counterexample:
     """The found moves as steps, with names instead of numbers where a person looks."""
-    flows, _ = lay_out(case, scope)
+    flows, _ = lay_out(case, scope, strategy.discipline)
+    reads_before = np.isin(kinds(strategy.discipline.snapshots), READ_BEFORE)
     made, commits = [0] * len(flows), 0
     held: dict[int, int] = {}
     steps = []
     for flow, site, reads, age, request, _, _ in found.moves:
         slot = flows[flow][made[flow]][2]
         made[flow] += 1
+        if request == SKIPPED:
+            continue
         shows = held[slot] if not reads and slot >= 0 else commits - 1 - age
         if reads:
             held[slot] = shows
         else:
             commits += 1
+            if slot == NEWEST and reads_before[site]:
+                steps.append(Step(flow, case.sites[site], False, shows, {}))
         row = cone.requests[site][request] if not reads else ()
         steps.append(
             Step(
@@ -251,7 +351,7 @@ def _counterexample(case: Case, strategy: str, scope: Scope, cone: Cone, found: 
             )
         )
     return Counterexample(
-        strategy=strategy,
+        strategy=strategy.name,
         scope=scope,
         site=case.sites[found.site],
         field=case.fields[cone.fields[0]],
@@ -265,7 +365,7 @@ def _counterexample(case: Case, strategy: str, scope: Scope, cone: Cone, found: 
 
 def schedules(case: Case, scope: Scope, stale_reads: int) -> int:
     """How many complete orders of the scope's steps there are, with what each read through the cache may show."""
-    flows, _ = lay_out(case, scope)
+    flows, _ = lay_out(case, scope, case.plain())
 
     @cache
     def count(made: tuple[int, ...], lag: tuple[int, ...]) -> int:
@@ -276,7 +376,7 @@ def schedules(case: Case, scope: Scope, stale_reads: int) -> int:
             ended = False
             _, reads, slot = steps[made[flow]]
             after = tuple(number + (other == flow) for other, number in enumerate(made))
-            ages = range(lag[flow] + 1)
+            ages = range(lag[flow] + 1 if reads != PAST_CACHE else 1)
             if reads:
                 total += sum(count(after, (*lag[:flow], age, *lag[flow + 1 :])) for age in ages)
             else:

@@ -15,6 +15,12 @@ from simlib.common.errors import InputError
 from simlib.common.text import visible
 
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+_UPDATED = """
+// Stands for what the program makes of an old value and a request.
+const updated = (old?: string | null, asked?: string | null) => (asked === undefined ? old : `${old} + ${asked}`);
+"""
+_OVERLAY = re.compile(r"overlay\s*\(\s*(stale|fresh)\s*,\s*request\s*\)")
+_UPDATE = re.compile(r"\bupdate\s*\(")
 _TEMPLATE = """\
 {comment}
 import {{ describe, expect, it }} from "vitest";
@@ -35,7 +41,7 @@ const expectedEntry: Entry = {expected};
 async function {update}(store: Store, mutate: (store: Store) => void): Promise<void> {{
   mutate(store);
 }}
-{effective}
+{effective}{updated}
 function patchOf(stale: Entry, fresh: Entry, request: Entry): Entry {{
   const patch: Entry = {{}};
 {rules}
@@ -99,6 +105,7 @@ def regression_case(case: Case, told: Mapping[str, Any], comment: str) -> str:
         request=_literal(told["request"]),
         expected=_literal(told["expected"]),
         effective=_effective(case) if uses_effective else "",
+        updated=_UPDATED if any("updated(" in line for line in rules) else "",
         rules="\n".join(f"  {line}" for line in rules),
     )
 
@@ -118,15 +125,22 @@ def _member(name: str) -> str:
 
 
 def _assignment(field: str, rule: Rule) -> list[str]:
-    """One rule as a statement; the notation is TypeScript already, but for `*` and the conditions."""
-    value = rule.value.replace(".*", _member(field))
+    """One rule as a statement; the notation is TypeScript already, but for `*`, `overlay`, `update` and the conditions."""
+
+    def typescript(text: str) -> str:
+        named = text.replace(".*", _member(field))
+        return _UPDATE.sub("updated(", _OVERLAY.sub(r"({ ...\1, ...request })", named))
+
+    value = typescript(rule.value)
     conditions = []
     if rule.when == "requested":
         conditions.append(f"{json.dumps(field)} in request")
     elif rule.when == "defined":
         conditions.append(f"({value}) != null")
-    if rule.unless:
-        conditions.append(f"{rule.unless.replace('.*', _member(field))} == null")
+    for texts, one_holds, exists in ((rule.unless, "== null", "=== 0"), (rule.only_if, "!= null", "> 0")):
+        for text in texts:
+            is_entry = text.strip() in ("stale", "fresh")
+            conditions.append(f"Object.keys({text}).length {exists}" if is_entry else f"{typescript(text)} {one_holds}")
     test = f"if ({' && '.join(conditions)}) " if conditions else ""
     # A request clears with null, an entry has no null.
     value = value if value.endswith("undefined") else f"{value} ?? undefined"

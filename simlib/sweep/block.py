@@ -5,7 +5,6 @@ Its bytes depend on the cell and the block only, and not on who simulated it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from simlib.case.case import Case
 from simlib.common.arrays import Floats
 from simlib.common.errors import InputError
 from simlib.estimate.conditional_monte_carlo import conditional_replicate
-from simlib.estimate.experiment import ENGINES, RARE, run_replicate
+from simlib.estimate.experiment import ENGINES, RARE, run_replicates
 from simlib.estimate.stored import Stored, pack, unpack
 from simlib.estimate.totals import Totals, fold
 from simlib.workload.workload import Workload
@@ -46,8 +45,7 @@ class Block:
 def simulate_block(case: Case, strategies: Sequence[str], seed: int, engine: str, job: Job) -> Block:
     """Simulate, replay and count the replicates of a block."""
     replicates = range(job.first, job.first + job.replicates)
-    each = partial(run_replicate, job.workload, case, strategies, seed, engine)
-    totals = fold(map(each, replicates), job.replicates)
+    totals = fold(run_replicates(job.workload, case, strategies, seed, engine, replicates), job.replicates)
     units, clobbered = (totals.numbers[name].sum(axis=1) for name in ("units", "clobbered_units"))
     conditional = np.full((len(strategies), job.replicates, 2), np.nan)
     rare = [name for name, of, all_of in zip(strategies, clobbered, units, strict=True) if of < RARE * all_of]

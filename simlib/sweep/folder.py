@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from simlib.common.errors import InputError
-from simlib.common.files import replacing
+from simlib.common.files import naming, replacing
 from simlib.common.lock import locked
 from simlib.sweep.block import Block, from_bytes
 
@@ -79,7 +79,9 @@ class Folder:
 
     def write_block(self, address: str, first: int, data: bytes) -> None:
         """Keep a block."""
-        with replacing(self.block_path(address, first)) as temporary:
+        path = self.block_path(address, first)
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as temporary:
             temporary.write_bytes(data)
 
     def read_block(self, address: str, first: int) -> Block:
@@ -105,10 +107,14 @@ class Folder:
                 self.block_path(address, first).unlink()
 
     def tidy(self) -> None:
-        """Remove what a kill left half written. Nobody else may be at work in the folder."""
+        """Remove what a kill left half written, and end the line that it cut. Nobody else may be at work in the folder."""
         for folder in (self.path, *self.blocks.iterdir()):
             for left in (path for ending in ("parquet", "json") for path in folder.glob(f".*.{ending}")):
                 left.unlink()
+        path = self.path / "journal.jsonl"
+        if path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n"):
+            with naming(path), path.open("a") as file:
+                file.write("\n")
 
     def journal(self) -> dict[str, Entry]:
         """Address -> the last entry of each cell; lines that are cut or are not ours do not count."""
@@ -122,20 +128,11 @@ class Folder:
             found[entry.address] = entry
         return found
 
-    @contextmanager
-    def journalist(self) -> "Iterator[Any]":
-        """A function that adds an entry to the journal."""
+    def note(self, entry: Entry) -> None:
+        """Add an entry to the journal."""
         path = self.path / "journal.jsonl"
-        cut = path.is_file() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
-        with path.open("a", encoding="utf-8") as file:
-            if cut:  # by a kill in the middle of a line
-                file.write("\n")
-
-            def note(entry: Entry) -> None:
-                file.write(json.dumps(asdict(entry)) + "\n")
-                file.flush()
-
-            yield note
+        with naming(path), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(entry)) + "\n")
 
     def read_plan(self) -> dict[str, Any] | None:
         """What was remembered of the last plan; None if there is none."""

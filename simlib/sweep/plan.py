@@ -23,6 +23,9 @@ from simlib.sweep.sweep_file import Settings, Sweep, load_sweep
 from simlib.workload.overrides import set_override, set_value
 from simlib.workload.workload import DESCRIPTIVE, Workload
 
+LATELY = 100
+"""Workloads that are kept; making one takes a millisecond."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -47,7 +50,16 @@ class Plan:
 
     def workload(self, number: int) -> Workload:
         """The workload of a cell."""
-        return _workload(self.base, self.settings[number], self.source)
+        if number not in self._lately:
+            while len(self._lately) >= LATELY:
+                del self._lately[next(iter(self._lately))]
+            self._lately[number] = _workload(self.base, self.settings[number], self.source)
+        return self._lately[number]
+
+    @cached_property
+    def _lately(self) -> dict[int, Workload]:
+        """The last workloads that were asked for: a cell's is, for each of its blocks."""
+        return {}
 
     @property
     def baseline(self) -> str:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from simlib.common.errors import InputError, RunError
 from simlib.common.files import replacing
+from simlib.common.text import counted
 from simlib.sweep.cell import cell_result
 from simlib.sweep.folder import Entry, Folder
 from simlib.sweep.plan import Plan, digest
@@ -115,7 +116,7 @@ def _rows(plan: Plan, folder: Folder, number: int, entry: Entry) -> Iterator[dic
     if entry.state == "failed":
         return iter([cell | settings | {"strategy": name} for name in plan.strategies])
     blocks = [folder.read_block(entry.address, first) for first in range(0, entry.replicates, plan.sweep.block)]
-    return iter([cell | settings | row for row in cell_result(plan, number, blocks).to_frame().to_dict("records")])
+    return iter([cell | settings | row for row in cell_result(plan, number, blocks).rows()])
 
 
 def _write(frame: pd.DataFrame, plan: Plan, path: Path, about: str) -> None:
@@ -159,10 +160,10 @@ def load_results(folder: Path, *, without_failed: bool = False) -> pd.DataFrame:
         raise InputError(f"{path}: no results that can be read: {' '.join(str(error).split())[:120]}") from None
     failed = frame["state"] == "failed"
     if failed.any() and not without_failed:
-        cells = frame.loc[failed, "cell"].nunique()
+        cells, of = frame.loc[failed, "cell"].nunique(), frame["cell"].nunique()
         first = frame.loc[failed].iloc[0]
         raise RunError(
-            f"{path}: {cells} of {frame['cell'].nunique()} cells failed (cell {first['cell']}: {first['reason']}); "
+            f"{path}: {cells:,} of {counted(of, 'cell')} failed (cell {first['cell']}: {first['reason']}); "
             "run the sweep again, or say that they are to be left out"
         )
     frame = frame.loc[~failed].reset_index(drop=True)

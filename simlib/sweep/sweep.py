@@ -20,6 +20,8 @@ from simlib.sweep.results import write_results
 from simlib.sweep.work import Work, finished
 
 ENGINE = "compiled"
+SAMPLE = 500
+"""Cells from which it is estimated how long all take."""
 Task = Callable[[Sequence[Job]], list[bytes | str]]
 Outcome = tuple[Sequence[Job], "list[bytes | str] | Exception"]
 
@@ -80,17 +82,14 @@ def read_status(plan: Plan, folder: Folder, jobs: int | None = None) -> Status:
     return _status(plan, journal, finished(plan, folder.stored(), journal), jobs, changed)
 
 
-def expected_seconds(plan: Plan, folder: Folder, jobs: int | None = None) -> tuple[float, float]:
-    """How long the missing cells take, if one block of each is enough, and if all need the most replicates; about."""
-    done = finished(plan, folder.stored(), folder.journal())
-    low, high, most = 0.0, 0.0, plan.sweep.precision.most
-    for number, address in enumerate(plan.addresses):
-        if address not in done:
-            size = expected_size(plan.workload(number), plan.case, plan.strategies, 1, ENGINE)
-            low += plan.sweep.block * size.seconds
-            high += max(most, plan.sweep.block) * size.seconds
-    jobs = jobs or os.cpu_count() or 1
-    return low / jobs, high / jobs
+def expected_seconds(plan: Plan, folder: Folder, jobs: int | None = None, *, again: bool = False) -> tuple[float, float]:
+    """How long the missing cells take, or all `again`: if one block of each is enough, and if all need the most; about."""
+    done = {} if again else finished(plan, folder.stored(), folder.journal())
+    missing = [number for number, address in enumerate(plan.addresses) if address not in done]
+    some = missing[:: max(1, len(missing) // SAMPLE)]  # spread over all
+    sizes = (expected_size(plan.workload(number), plan.case, plan.strategies, 1, ENGINE) for number in some)
+    each = sum(size.seconds for size in sizes) * len(missing) / max(1, len(some)) / (jobs or os.cpu_count() or 1)
+    return each * plan.sweep.block, each * max(plan.sweep.precision.most, plan.sweep.block)
 
 
 def run_sweep(
@@ -126,11 +125,10 @@ def run_sweep(
         folder.tidy()
         before = folder.read_plan()
         folder.write_json("plan.json", remembered(plan))
-        note = stack.enter_context(folder.journalist())
         workers: Engine | None = None
         stored, journal = ({}, {}) if again else (folder.stored(), folder.journal())
         while True:
-            work = Work(plan, folder, stored, journal, note)
+            work = Work(plan, folder, stored, journal)
             if work.left and workers is None:
                 check_engines(plan.workload(0), plan.case, plan.strategies, plan.sweep.seed)
                 task = partial(simulate_jobs, plan.case, plan.strategies, plan.sweep.seed, ENGINE)

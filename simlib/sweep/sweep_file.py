@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag, model_validator
-from scipy.stats import qmc
 
 from simlib.common import bounds
 from simlib.common.arrays import Floats
@@ -99,6 +98,8 @@ class Sampled(Strict):
 
     def settings(self, axes: dict[str, "Span | Choice"]) -> list[Settings]:
         """The settings of each cell."""
+        from scipy.stats import qmc  # it takes a third of a second, and a grid needs none of it
+
         rng = np.random.default_rng(self.seed)
         if self.kind == "sobol":
             sampler = qmc.Sobol(len(axes), rng=rng)
@@ -128,6 +129,8 @@ class Saltelli(Strict):
 
     def settings(self, axes: dict[str, "Span | Choice"]) -> list[Settings]:
         """The settings of each point, in order; some may be alike."""
+        from scipy.stats import qmc
+
         sampler = qmc.Sobol(2 * len(axes), rng=np.random.default_rng(self.seed))
         first, second = np.split(sampler.random_base2(self.cells.bit_length() - 1), 2, axis=1)
         mixed = [np.where(np.arange(len(axes)) == number, second, first) for number in range(len(axes))]

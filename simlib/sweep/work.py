@@ -6,7 +6,7 @@ does not depend on how the work was shared out, on what an earlier run had asked
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from simlib.common.errors import InputError
@@ -52,9 +52,8 @@ class Work:
         folder: Folder,
         stored: Mapping[str, Set[int]],
         journal: Mapping[str, Entry],
-        note: Callable[[Entry], None],
     ) -> None:
-        self._plan, self._folder, self._stored, self._note = plan, folder, stored, note
+        self._plan, self._folder, self._stored = plan, folder, stored
         self._size = plan.sweep.block
         self._most = math.ceil(plan.sweep.precision.most / self._size)
         self.entries = finished(plan, stored, journal)
@@ -161,7 +160,7 @@ class Work:
     def _finish(self, cell: _Cell, replicates: int, state: str, reason: str) -> None:
         entry = Entry(cell.address, self._plan.precision, replicates, state, reason, round(cell.seconds, 6))
         self.entries[cell.address] = entry
-        self._note(entry)
+        self._folder.note(entry)
         del self._cells[cell.address]
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 from simlib.case.case import Case
 from simlib.common.arrays import Floats
 from simlib.common.errors import InputError
-from simlib.common.files import file_name, replacing, validated
+from simlib.common.files import file_name, make_folder, replacing, validated
 from simlib.model.history import COMMITTED, OUTCOMES, TIMED_OUT, write_parquet
 from simlib.replay.replay import replay_strategy
-from simlib.testbed.predict import Predicted, error, predict
+from simlib.testbed.predict import Predicted, predict, rms_error
 from simlib.testbed.run import TestbedRun, run_testbed
 from simlib.testbed.stores import STORES, manner_of
 from simlib.workload.workload import Workload
@@ -122,7 +122,7 @@ def run_grid(
     rows: list[dict[str, Any]] = []
     predicted: list[dict[str, Any]] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise InputError(
             f"{folder}: cannot make this folder: {error.strerror}; allowed: a folder that can be written"
@@ -163,7 +163,7 @@ def errors(table: pd.DataFrame) -> list[dict[str, Any]]:
             found.append({"figure": name, "conditions": len(each), "within_a_fifth": sum(near)})
             continue
         same = float(np.sqrt(np.mean([(one.same_draws - one.observed) ** 2 for one in each])))
-        off, noise_off = error(each)
+        off, noise_off = rms_error(each)
         found.append({"figure": name, "conditions": len(each), "error": off, "noise_off": noise_off, "same_draws": same})
     return found
 

@@ -74,7 +74,7 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
 
 
-def error(observed: Sequence[Predicted]) -> tuple[float, float]:
+def rms_error(observed: Sequence[Predicted]) -> tuple[float, float]:
     """How far predictions are off, root mean square: as it is, and with sampling noise taken off.
 
     The observed figure varies as one replicate does, and the predicted one is a mean of many.

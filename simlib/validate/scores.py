@@ -48,8 +48,8 @@ class Validation:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """The headline: clobber rates, one for each source and strategy, and in gateway races the share of losses."""
-        return tuple(figure for figure in self.figures if figure.figure == "clobber_rate" or figure.figure.startswith("lost."))
+        """The headline: clobber rates, one for each source and strategy; shares of losses in races, of failures under load."""
+        return tuple(one for one in self.figures if one.figure == "clobber_rate" or one.figure.startswith(("lost.", "failed,")))
 
     def to_frame(self) -> pd.DataFrame:
         """A row per figure, as `conditions_frame`, and `headline`: whether it is one of `conditions`."""

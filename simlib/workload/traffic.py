@@ -4,8 +4,9 @@ Each quantity has its own stream, keyed by (seed, replicate, name), and takes on
 changing one distribution, therefore leaves every other draw unchanged, and two engines can be compared bit for bit.
 """
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from simlib.case.snapshots import sources, steps_back
 from simlib.common.arrays import Codes, Floats, Ints
 from simlib.common.errors import InputError
 from simlib.workload.distributions import Constant, Distribution
+from simlib.workload.streams import Streams
 from simlib.workload.workload import Bursty, Diurnal, Flow, Periodic, Recorded, Workload
 
+TIMES = ("after", "prepare", "compute", "hold")
+"""What is drawn for each transaction, see `Times`."""
 MOST_PERIODS = 20_000_000
 """Busy periods of one kind of flow in a replicate; each takes some fifty bytes."""
 
@@ -53,21 +57,7 @@ class Traffic:
     hold: Floats
     request: Codes
     initial: Codes
-    streams: "Streams | None" = None
-
-
-@dataclass(frozen=True)
-class Streams:
-    """The random streams of one replicate."""
-
-    seed: int
-    replicate: int
-
-    def uniform(self, name: str, size: int) -> Floats:
-        """`size` uniforms of (0, 1) from the stream of that name; a longer request begins with the shorter one's."""
-        key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=16).digest(), "big")
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, self.replicate, key])))
-        return np.maximum(generator.random(size), 2.0**-54)
+    streams: Streams | None = None
 
 
 def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
@@ -86,19 +76,22 @@ def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
         >>> bool((one.arrive == other.arrive).all())
         True
     """
-    streams, flows = Streams(seed, replicate), workload.traffic
-    times = [arrivals(flow, workload.duration, name, streams) for name, flow in flows.items()]
-    arrive = np.concatenate(times)
-    order = np.argsort(arrive, kind="stable")
-    kind = np.repeat(np.arange(len(times)), [part.size for part in times])[order]
-    first = np.concatenate([[0], np.cumsum(np.array([len(flow.steps) for flow in flows.values()], dtype=np.int64)[kind])])
+    return draw_all(workload, case, seed, [replicate])[0]
+
+
+def draw_all(workload: Workload, case: Case, seed: int, replicates: Sequence[int]) -> list[Traffic]:
+    """All draws of several replicates: for each what `draw` gives, in less time where replicates are short."""
+    flows, streams = workload.traffic, Streams(seed, *replicates)
+    arrive, kind = _arrivals(workload, streams)
+    kinds = np.concatenate(kind)
+    first = np.concatenate([[0], np.cumsum(np.array([len(flow.steps) for flow in flows.values()], dtype=np.int64)[kinds])])
     transactions = int(first[-1])
-    traffic = Traffic(
+    together = Traffic(
         kinds=tuple(flows),
-        kind=kind,
-        arrive=arrive[order],
-        session=np.empty(kind.size, dtype=np.int64),
-        gateway=np.empty(kind.size, dtype=np.int64),
+        kind=kinds,
+        arrive=np.concatenate(arrive),
+        session=np.empty(kinds.size, dtype=np.int64),
+        gateway=np.empty(kinds.size, dtype=np.int64),
         first=first,
         site=np.empty(transactions, dtype=np.int64),
         inherits=np.empty(transactions, dtype=np.int64),
@@ -108,71 +101,122 @@ def draw(workload: Workload, case: Case, seed: int, replicate: int) -> Traffic:
         hold=np.empty(transactions),
         request=np.full((transactions, len(case.request)), ABSENT, dtype=np.int32),
         initial=_initial(workload, case, streams),
+    )
+    sizes = np.array([np.bincount(part, minlength=len(flows)) for part in kind])  # (replicates, kinds of flow)
+    for number, name in enumerate(flows):
+        _fill(together, np.flatnonzero(kinds == number), sizes[:, number], name, workload, case, streams)
+    return _split(together, np.cumsum([0, *(part.size for part in kind)]).tolist(), streams.split())
+
+
+def _arrivals(workload: Workload, streams: Streams) -> tuple[list[Floats], list[Ints]]:
+    """When the flows of each replicate arrive, ascending, and their kinds."""
+    times = [arrivals(flow, workload.duration, name, streams) for name, flow in workload.traffic.items()]
+    arrive, kind = [], []
+    for parts in zip(*times, strict=True):
+        unsorted = np.concatenate(parts)
+        order = np.argsort(unsorted, kind="stable")
+        arrive.append(unsorted[order])
+        kind.append(np.repeat(np.arange(len(parts)), [part.size for part in parts])[order])
+    return arrive, kind
+
+
+def _split(together: Traffic, ends: list[int], streams: list[Streams]) -> list[Traffic]:
+    """One replicate each, with its streams; `ends` says where each one's flows begin, and where the last one's end."""
+    each = zip(pairwise(ends), np.split(together.initial, len(streams)), streams, strict=True)
+    return [_part(together, begin, end, initial, own) for (begin, end), initial, own in each]
+
+
+def beginning(traffic: Traffic, transactions: int) -> Traffic:
+    """The first flows, as many as have so many transactions together, or fewer."""
+    end = int(np.searchsorted(traffic.first, transactions, side="right")) - 1
+    return _part(traffic, 0, end, traffic.initial, traffic.streams)
+
+
+def _part(traffic: Traffic, begin: int, end: int, initial: Codes, streams: Streams | None) -> Traffic:
+    """The flows from `begin` on and before `end`, of one replicate."""
+    flows, rows = slice(begin, end), slice(*traffic.first[[begin, end]].tolist())
+    return Traffic(
+        kinds=traffic.kinds,
+        **{name: getattr(traffic, name)[flows] for name in ("kind", "arrive", "session", "gateway")},
+        first=traffic.first[begin : end + 1] - traffic.first[begin],
+        **{name: getattr(traffic, name)[rows] for name in ("site", "inherits", *TIMES, "request")},
+        initial=initial,
         streams=streams,
     )
-    for number, name in enumerate(flows):
-        _fill(traffic, np.flatnonzero(kind == number), name, workload, case, streams)
-    traffic.inherits[:] = steps_back(traffic.site, first, sources(case.snapshots, case.sites))
-    return traffic
 
 
-def _fill(traffic: Traffic, flows: Ints, name: str, workload: Workload, case: Case, streams: Streams) -> None:
-    """Draw what one kind of flow needs; `flows` are its numbers."""
-    flow, size = workload.traffic[name], flows.size
+def _fill(
+    traffic: Traffic, flows: Ints, sizes: Ints, name: str, workload: Workload, case: Case, streams: Streams
+) -> None:  # fmt: skip
+    """Draw what one kind of flow needs; `flows` are its numbers, and `sizes` says how many of them each replicate has."""
+    flow = workload.traffic[name]
     gateways = np.array(flow.gateways or range(workload.store.gateways), dtype=np.int64)
-    traffic.session[flows] = np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", size))
-    traffic.gateway[flows] = gateways[(streams.uniform(f"{name}.gateway", size) * gateways.size).astype(np.int64)]
+    traffic.session[flows] = np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", sizes))
+    traffic.gateway[flows] = gateways[(streams.uniform(f"{name}.gateway", sizes) * gateways.size).astype(np.int64)]
+    sites = np.array([case.sites.index(site) for site in flow.steps], dtype=np.int64)
+    inherits = steps_back(sites, np.array([0, sites.size]), sources(case.snapshots, case.sites))
     for step, site in enumerate(flow.steps):
         rows = traffic.first[flows] + step
-        traffic.site[rows] = case.sites.index(site)
-        for part in ("after", "prepare", "compute", "hold"):
-            getattr(traffic, part)[rows] = _times(getattr(workload.times[site], part), f"{name}.{site}.{part}", size, streams)
+        traffic.site[rows], traffic.inherits[rows] = sites[step], inherits[step]
+        for part in TIMES:
+            getattr(traffic, part)[rows] = _times(getattr(workload.times[site], part), f"{name}.{site}.{part}", sizes, streams)
         if step == 0:
             traffic.after[rows] = 0.0  # a first step reads when its flow arrives
-        _requests(traffic.request, rows, name, site, workload, case, streams)
+        _requests(traffic.request, rows, sizes, name, site, workload, case, streams)
 
 
-def _times(distribution: Distribution, name: str, size: int, streams: Streams) -> Floats | float:
+def _times(distribution: Distribution, name: str, sizes: Ints, streams: Streams) -> Floats | float:
     """Variates of one distribution; a constant needs no stream."""
-    return distribution.value if isinstance(distribution, Constant) else distribution.quantile(streams.uniform(name, size))
+    return distribution.value if isinstance(distribution, Constant) else distribution.quantile(streams.uniform(name, sizes))
 
 
-def arrivals(flow: Flow, duration: float, name: str, streams: Streams) -> Floats:
-    """The arrival times of one kind of flow in [0, duration), ascending, in seconds."""
-    pattern, rate = flow.arrivals, flow.rate
+def arrivals(flow: Flow, duration: float, name: str, streams: Streams) -> list[Floats]:
+    """The arrival times of one kind of flow in [0, duration), ascending, in seconds: an array for each replicate."""
+    times = _times_of_arrival(flow, duration, name, streams)
+    return [part[np.searchsorted(part, 0.0) : np.searchsorted(part, duration)] for part in times]
+
+
+def _times_of_arrival(flow: Flow, duration: float, name: str, streams: Streams) -> Sequence[Floats] | Floats:
+    """The same, and perhaps more of them before and after."""
+    pattern, rate, count = flow.arrivals, flow.rate, len(streams)
     if isinstance(pattern, Recorded):
-        times = np.sort(np.array(pattern.times, dtype=np.float64))
-    elif rate == 0:
-        times = np.empty(0)
-    elif isinstance(pattern, Periodic):
-        phase, jitter = streams.uniform(f"{name}.phase", 1)[0], streams.uniform(f"{name}.arrivals", int(duration * rate) + 2)
-        times = np.sort((np.arange(jitter.size) - 1 + phase + pattern.jitter * jitter) / rate)
-    elif isinstance(pattern, Bursty):
-        share = pattern.busy / (pattern.busy + pattern.idle)
-        starts, lengths = _busy_periods(pattern, duration, name, streams)
-        clock = _poisson(rate / share, float(lengths.sum()), f"{name}.arrivals", streams)
-        # `clock` runs only during busy periods; find the one that each of its arrivals falls into.
-        ends = np.cumsum(lengths)
-        period = np.searchsorted(ends, clock, side="right")
-        times = starts[period] + clock - (ends - lengths)[period]
-    elif isinstance(pattern, Diurnal):
+        return [np.sort(np.array(pattern.times, dtype=np.float64))] * count
+    if rate == 0:
+        return [np.empty(0)] * count
+    if isinstance(pattern, Periodic):
+        size = int(duration * rate) + 2
+        phase, jitter = streams.uniform(f"{name}.phase", 1), streams.uniform(f"{name}.arrivals", size).reshape(count, size)
+        return np.sort((np.arange(size) - 1 + phase[:, np.newaxis] + pattern.jitter * jitter) / rate)
+    if isinstance(pattern, Bursty):
+        return [_bursty(pattern, rate, duration, name, one) for one in streams.split()]
+    if isinstance(pattern, Diurnal):
         grid = np.linspace(0.0, duration, 100_001)
         swing = pattern.amplitude * pattern.period / (2 * np.pi)
         expected = rate * (grid + swing * (1 - np.cos(2 * np.pi * grid / pattern.period)))
-        times = np.interp(_poisson(1.0, float(expected[-1]), f"{name}.arrivals", streams), expected, grid)
-    else:
-        times = _poisson(rate, duration, f"{name}.arrivals", streams)
-    return np.asarray(times[(times >= 0) & (times < duration)], dtype=np.float64)
+        return [np.interp(clock, expected, grid) for clock in _poisson(1.0, float(expected[-1]), f"{name}.arrivals", streams)]
+    return _poisson(rate, duration, f"{name}.arrivals", streams)
 
 
-def _poisson(rate: float, duration: float, name: str, streams: Streams) -> Floats:
-    """Poisson arrivals in [0, duration): as many exponential gaps as it takes."""
+def _poisson(rate: float, duration: float, name: str, streams: Streams) -> list[Floats]:
+    """Poisson arrivals in [0, duration) for each replicate: as many exponential gaps as it takes."""
     size = int(rate * duration + 6 * np.sqrt(rate * duration) + 10)
     while True:
-        times = np.cumsum(-np.log1p(-streams.uniform(name, size))) / rate
-        if times[-1] >= duration:
-            return np.asarray(times[times < duration], dtype=np.float64)
+        gaps = -np.log1p(-streams.uniform(name, size)).reshape(len(streams), size)
+        times = np.cumsum(gaps, axis=1) / rate
+        if (times[:, -1] >= duration).all():
+            return [part[: np.searchsorted(part, duration)] for part in times]
         size *= 2
+
+
+def _bursty(pattern: Bursty, rate: float, duration: float, name: str, streams: Streams) -> Floats:
+    """Bursty arrivals of one replicate."""
+    share = pattern.busy / (pattern.busy + pattern.idle)
+    starts, lengths = _busy_periods(pattern, duration, name, streams)
+    (clock,) = _poisson(rate / share, float(lengths.sum()), f"{name}.arrivals", streams)
+    # `clock` runs only during busy periods; find the one that each of its arrivals falls into.
+    ends = np.cumsum(lengths)
+    period = np.searchsorted(ends, clock, side="right")
+    return np.asarray(starts[period] + clock - (ends - lengths)[period], dtype=np.float64)
 
 
 def _busy_periods(pattern: Bursty, duration: float, name: str, streams: Streams) -> tuple[Floats, Floats]:
@@ -212,16 +256,18 @@ def _popularity(workload: Workload) -> Floats:
     return cumulative
 
 
-def _requests(request: Codes, rows: Ints, name: str, site: str, workload: Workload, case: Case, streams: Streams) -> None:
+def _requests(
+    request: Codes, rows: Ints, sizes: Ints, name: str, site: str, workload: Workload, case: Case, streams: Streams
+) -> None:  # fmt: skip
     """Fill these rows, each with one shape of the step's request, with values drawn uniformly from their domains."""
     shapes = workload.traffic[name].steps[site]
     if not shapes:
         return
     weights = np.cumsum([shape.weight for shape in shapes])
-    shape_of = np.searchsorted(weights / weights[-1], streams.uniform(f"{name}.{site}.shape", rows.size))
+    shape_of = np.searchsorted(weights / weights[-1], streams.uniform(f"{name}.{site}.shape", sizes))
     for key in dict.fromkeys(key for shape in shapes for key in shape.ask):
         asks = np.array([key in shape.ask for shape in shapes])[shape_of]
-        values = streams.uniform(f"{name}.{site}.{key}", rows.size)[asks] * workload.domain_size(case.domains[key])
+        values = streams.uniform(f"{name}.{site}.{key}", sizes)[asks] * workload.domain_size(case.domains[key])
         request[rows[asks], case.request.index(key)] = 1 + values.astype(np.int32)
     for number, shape in enumerate(shapes):
         for key in shape.clear:
@@ -229,8 +275,9 @@ def _requests(request: Codes, rows: Ints, name: str, site: str, workload: Worklo
 
 
 def _initial(workload: Workload, case: Case, streams: Streams) -> Codes:
-    entries = np.zeros((workload.sessions.count, len(case.fields)), dtype=np.int32)
+    count = workload.sessions.count
+    entries = np.zeros((len(streams) * count, len(case.fields)), dtype=np.int32)
     for field in workload.sessions.initial:
-        uniform = streams.uniform(f"initial.{field}", workload.sessions.count)
+        uniform = streams.uniform(f"initial.{field}", count)
         entries[:, case.fields.index(field)] = 1 + (uniform * workload.domain_size(case.domains[field])).astype(np.int32)
     return entries

@@ -237,7 +237,7 @@ def test_a_case_that_is_wrong_is_refused_with_file_place_and_what_is_allowed(old
 
 def test_an_unknown_case_or_strategy_is_refused_with_the_known_ones(refused):
     assert "openclaw: no such file" in refused(load_case, "openclaw")
-    assert "allowed: openclaw-70575" in refused(load_case, "openclaw")
+    assert "openclaw-70575, openclaw-cures, or a path" in refused(load_case, "openclaw")
     line = refused(CASE.strategy, "sketch")
     known = ", ".join(STRATEGIES)
     assert line == f"strategy 'sketch' is not in case openclaw-70575; did you mean 'sketch-70575'? allowed: {known}"
@@ -283,3 +283,25 @@ def test_a_case_of_any_size_is_refused_with_the_bound(case, message, tmp_path, r
     line = refused(load_case, str(path))
     assert line.startswith(f"{path}: ")
     assert message in line
+
+
+def test_the_cures_file_says_of_all_that_it_shares_what_the_main_file_says():
+    main, cures = load_case("openclaw-70575"), load_case("openclaw-cures")
+    for shared in (
+        "fields",
+        "request",
+        "effective",
+        "context",
+        "domains",
+        "sites",
+        "roles",
+        "snapshots",
+        "flows",
+        "scopes",
+        "words",
+    ):
+        assert getattr(cures, shared) == getattr(main, shared)
+    assert cures.reference.rules == main.reference.rules
+    assert [noticed.name for noticed in cures.noticed] == [noticed.name for noticed in main.noticed]
+    for name, strategy in main.strategies.items():
+        assert (cures.strategies[name].rules, cures.strategies[name].discipline) == (strategy.rules, strategy.discipline)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simlib.case.case import load_case
-from simlib.case.evaluator import evaluate, named_keys
+from simlib.case.evaluator import evaluate, named_keys, updated
 from simlib.case.pairs import ALWAYS, SET_BITS
-from simlib.case.rules import ABSENT, UNDEFINED
+from simlib.case.rules import ABSENT, UNDEFINED, UPDATED
 from simlib.common.files import load_yaml
 from simlib.common.shipped import find
 
@@ -42,6 +42,25 @@ def test_every_rule_of_every_strategy_against_dictionaries(
         if written is not None:
             expected[field] = written[0] or UNDEFINED
     assert dict(zip(CASE.fields, patch.tolist(), strict=True)) == expected
+
+
+UPDATES = st.tuples(st.integers(UNDEFINED, 3), st.lists(st.integers(UNDEFINED, 3), max_size=4))
+
+
+def after(old: int, requests: list[int], commutative: bool) -> int:
+    for asked in requests:
+        old = int(updated(np.int32(old), np.int32(asked), commutative))
+    return old
+
+
+@given(UPDATES, UPDATES)
+def test_updates_give_the_same_code_if_and_only_if_they_are_the_same_ones_in_any_order_where_they_commute(
+    one: tuple[int, list[int]], other: tuple[int, list[int]]
+) -> None:
+    for commutative in (False, True):
+        same = one[0] == other[0] and (sorted(one[1]) == sorted(other[1]) if commutative else one[1] == other[1])
+        assert (after(*one, commutative) == after(*other, commutative)) == same
+        assert not one[1] or UPDATED <= after(*one, commutative) < 2 * UPDATED  # which an entry's 32 bits hold
 
 
 @pytest.mark.parametrize("keys", [1, 5, SET_BITS + 2])

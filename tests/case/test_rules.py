@@ -9,7 +9,8 @@ from schedules import CASE, patch_of
 from simlib.case.case import Case, compile_case
 from simlib.case.case_file import CaseModel
 from simlib.case.evaluator import merge
-from simlib.case.rules import ABSENT, UNDEFINED, Names, Rule, spread_keys
+from simlib.case.notation import Names
+from simlib.case.rules import ABSENT, UNDEFINED, Rule, spread_keys
 from simlib.common.files import validated
 
 FIELDS = ("lastChannel", "lastTo", "lastAccountId", "lastThreadId", "channel", "label")
@@ -63,10 +64,27 @@ REQUEST = {"label": "asked", "channel": "old-channel", "to": "asked-to"}
         ("stale.*", "old"),
         ("request.* ?? fresh.*", "asked"),
         ("  effective( stale ,request ) . to??stale.label ", "old-to"),
+        ("overlay(stale, request).label", "asked"),
+        ("overlay(stale, request).lastTo", "old-to"),
+        ("overlay(fresh, request).lastTo", "new-to"),
+        ("overlay(fresh, request).*", "asked"),
+        ("overlay(stale, request).lastThreadId ?? stale.label", "old"),
+        (" overlay( stale,request ).* ", "asked"),
+        ("update(stale.label, request.threadId)", "old"),
+        ("update( fresh.* , request.threadId )", "new"),
+        ("update(stale.channel, request.threadId) ?? stale.label", "old"),
     ],
 )
 def test_a_source_is_what_it_says(value, expected):
     assert patch({"label": value}, STALE, FRESH, REQUEST) == {"label": expected}
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [({}, "old"), ({"label": None}, None), ({"label": "asked"}, "asked")],
+)
+def test_an_overlay_tells_a_request_that_clears_from_one_that_names_nothing(request_, expected):
+    assert patch({"label": "overlay(stale, request).*"}, STALE, FRESH, request_) == {"label": expected}
 
 
 def test_effective_of_the_stale_entry_alone_ignores_the_request():
@@ -112,12 +130,48 @@ def test_when_says_whether_the_key_is_in_the_patch_at_all(when, value, request_,
         ("effective(stale, request).to", {"lastTo": "you"}, {}, {}, False),
         ("stale.*", {"label": "x"}, {}, {}, False),
         ("undefined", {"channel": "c"}, {"channel": "c"}, {"channel": "c"}, True),
+        ("stale", {}, {"channel": "c"}, {}, True),
+        ("stale", {"channel": "c"}, {}, {}, False),
+        (["stale.channel", "fresh.label"], {}, {}, {}, True),
+        (["stale.channel", "fresh.label"], {}, {"label": "x"}, {}, False),
+        ([], {"channel": "c"}, {}, {}, True),
+        (None, {"channel": "c"}, {}, {}, True),
     ],
 )
 def test_unless_looks_at_its_source_only(unless, stale, fresh, request_, writes):
     assert patch({"label": {"value": "undefined", "unless": unless}}, stale, fresh, request_) == (
         {"label": None} if writes else {}
     )
+
+
+@pytest.mark.parametrize(
+    ("only_if", "stale", "fresh", "request_", "writes"),
+    [
+        ("stale.channel", {"channel": "c"}, {}, {}, True),
+        ("stale.channel", {}, {"channel": "c"}, {}, False),
+        ("fresh", {}, {"lastTo": "you"}, {}, True),
+        ("fresh", {"lastTo": "you"}, {}, {"to": "me"}, False),
+        ("effective(fresh, request).to", {}, {}, {"to": "me"}, True),
+        ("overlay(fresh, request).channel", {}, {"channel": "c"}, {"channel": None}, False),
+        (["fresh", "stale.channel"], {"channel": "c"}, {}, {}, False),
+        (["fresh", "stale.channel"], {}, {"channel": "c"}, {}, False),
+        (["fresh", "stale.channel"], {"channel": "c"}, {"channel": "c"}, {}, True),
+        ("undefined", {"channel": "c"}, {"channel": "c"}, {}, False),
+    ],
+)
+def test_only_if_needs_every_one_of_its_conditions(only_if, stale, fresh, request_, writes):
+    assert patch({"label": {"value": "undefined", "only_if": only_if}}, stale, fresh, request_) == (
+        {"label": None} if writes else {}
+    )
+
+
+def test_unless_only_if_and_when_are_looked_at_together():
+    rule = {"value": "request.*", "when": "requested", "only_if": ["fresh", "stale.lastTo"], "unless": "fresh.channel"}
+    there, asked = {"lastTo": "you"}, {"label": "x"}
+    assert patch({"label": rule}, there, there, asked) == {"label": "x"}
+    assert patch({"label": rule}, there, there, {}) == {}
+    assert patch({"label": rule}, there, {}, asked) == {}
+    assert patch({"label": rule}, there, there | {"channel": "c"}, asked) == {}
 
 
 def test_a_star_key_stands_for_every_field_without_a_rule_of_its_own():
@@ -132,8 +186,10 @@ def test_a_star_counts_among_comma_keys_too():
 
 
 def test_a_rule_prints_as_it_was_written():
-    assert str(Rule("request.a", "defined", "stale.a")) == "request.a, when defined, unless stale.a"
+    assert str(Rule("request.a", "defined", ("stale.a",))) == "request.a, when defined, unless stale.a"
     assert str(Rule("stale.a ?? request.a")) == "stale.a ?? request.a"
+    many = Rule("update(stale.a, request.a)", "requested", ("stale.b", "stale.c"), ("fresh", "stale.a"))
+    assert str(many) == "update(stale.a, request.a), when requested, only if fresh and stale.a, unless stale.b or stale.c"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +213,19 @@ def test_a_rule_prints_as_it_was_written():
         ({"label": "effective(stale, request).label"}, "names 'label', which is not there; allowed: channel, to"),
         ({"channel": "effective(stale, request).*", "label": "effective(stale, request).*"}, "it.site.label"),
         ({"label": {"value": "stale.label", "unless": "stale.lable"}}, "names 'lable'"),
+        ({"label": "overlay(request, stale).label"}, "is not a source; allowed: stale.X"),
+        ({"label": "overlay(stale, request).to"}, "names 'to', which is not there"),
+        ({"label": "update(request.label, stale.label)"}, "is not a source; allowed: stale.X"),
+        ({"label": "update(stale.label, request.lable)"}, "names 'lable', which is not there; did you mean 'label'?"),
+        ({"label": "update(stale.lable, request.label)"}, "names 'lable', which is not there; did you mean 'label'?"),
+        (
+            {"label": {"value": "stale.*", "only_if": ["fresh", "fersh"]}},
+            "'fersh' is not a source; allowed: stale, fresh, stale.X",
+        ),
+        (
+            {"label": {"value": "stale.*", "only_if": 3}},
+            "it.sites.site.label.only_if: expected a list (got 3)",
+        ),
         ({"label": {"value": "stale.label", "when": "requested"}}, "'when: requested' needs a request source first"),
         ({"lable": "stale.label"}, "small.yaml: it.site: 'lable' is not a field; did you mean 'label'? allowed: lastChannel"),
         ({"label": "stale.label", "label, channel": "stale.*"}, "small.yaml: it.site: 'label' has two rules"),

@@ -47,6 +47,33 @@ def test_run_writes_its_json_to_a_file(tmp_path):
     assert json.loads((tmp_path / "new" / "a.json").read_text())["replicates"] == 2
 
 
+def test_what_a_guard_costs_stands_in_the_table_where_a_strategy_has_one(tmp_path):
+    """A handler whose patch is rejected where anybody has committed meanwhile, with and without a second attempt."""
+    lines = (ROOT / "data" / "cases" / "openclaw-70575.yaml").read_text()
+    guard = "    guards: {handler: {compare: version, attempts: 2}}\n    sites:\n"
+    head, tail = lines.split("\n  after-19328:\n")
+    case = tmp_path / "mine.yaml"
+    case.write_text(head + "\n  after-19328:\n" + tail.replace("    sites:\n", guard, 1))
+    words = ("--replicates", "3", "--set", "duration=60", "--strategy", "all-sites", "--strategy", "after-19328")
+    plain, guarded = (simlib("run", "handler-only", *words, *extra) for extra in ((), ("--case", str(case))))
+    assert plain.returncode == guarded.returncode == 0, guarded.stderr
+    assert "conflicts" not in plain.stdout
+    header = guarded.stdout.splitlines()[0]
+    more = ("conflicts (95 %)", "false (95 %)", "retries per agent turn", "failed agent turns (95 %)", "latency p99")
+    assert re.search(" +".join(map(re.escape, more)) + "$", header)
+    done = simlib("run", "handler-only", *words, "--case", str(case), "--json")
+    strategies = json.loads(done.stdout)["strategies"]
+    found, free = strategies["after-19328"], strategies["all-sites"]
+    false, conflicts = (found[what] for what in ("false_conflict_rate", "conflict_rate"))
+    assert 0 < false["estimate"] < conflicts["estimate"] < conflicts["high"] < 1
+    assert found["failed_rate"]["estimate"] < found["retries_per_unit"]
+    assert 0 < found["latency"]["p50"] < found["latency"]["p95"] < found["latency"]["p99"]
+    assert found["stable"] is True
+    assert found["clobber_rate"]["estimate"] == 0
+    assert free["conflict_rate"] == {"estimate": None, "low": None, "high": None}
+    assert free["retries_per_unit"] == 0
+
+
 def test_set_changes_the_workload():
     more, less = (
         json.loads(
@@ -112,7 +139,7 @@ def test_the_committed_schemas_are_those_of_the_models():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "bussy-team"), r"bussy-team: no such file.*allowed: busy-team"),
+        (("run", "bussy-team"), r"bussy-team: no such file.*did you mean 'busy-team'\? allowed: .*busy-team"),
         (
             ("run", "quiet", "--strategy", "in-mutater"),
             r"strategy 'in-mutater' is not in case openclaw-70575; did you mean 'in-mutator'\? allowed: replace",
@@ -265,6 +292,20 @@ def test_json_with_a_file_writes_the_file(tmp_path):
     assert "in-mutator" in out.read_text()
 
 
+def test_certificates_go_to_a_file_of_their_own_and_results_to_stdout(tmp_path):
+    out = tmp_path / "certificates.json"
+    asked = ("interleave", "--scope", "handler+patch", "--strategy", "in-mutator", "--json", "--certificates", str(out))
+    done = simlib(*asked)
+    told, written = (
+        json.loads(done.stdout)["certificates"]["in-mutator"],
+        json.loads(out.read_text())["strategies"]["in-mutator"],
+    )
+    assert [one["certified"] for one in told.values()] == [one["certified"] for one in written.values()]
+    refused = simlib(*asked, "--out", str(out))
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--out writes the same file" in refused.stderr
+
+
 def test_a_workload_and_its_case_beside_it_work_from_anywhere(tmp_path):
     (tmp_path / "pair").mkdir()
     case = (ROOT / "data" / "cases" / "openclaw-70575.yaml").read_text().replace("case: openclaw-70575", "case: mine")
@@ -302,7 +343,7 @@ def test_control_c_ends_with_130_and_leaves_nothing_half_written(tmp_path):
     running.send_signal(signal.SIGINT)
     _, error = running.communicate(timeout=60)
     assert running.returncode == 130
-    assert error == "simlib: interrupted\n"
+    assert re.fullmatch("simlib: this may take some .* min\nsimlib: interrupted\n", error)
     assert list(tmp_path.iterdir()) == []
 
 

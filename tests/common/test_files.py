@@ -1,5 +1,6 @@
 """Files that a stranger feeds, against what must come of them; and names that must never be paths."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -149,3 +150,21 @@ def test_an_output_is_checked_before_the_work_and_an_input_is_never_overwritten(
     assert "no name of a file" in refused(check_output, Path("a\0b"))
     check_output(folder / "new" / "page.html", source)
     assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_is_made_is_said_once(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for text in ("one", "two"):
+        with replacing(tmp_path / "new" / "of-it" / "page.html") as temporary:
+            temporary.write_text(text)
+    assert caplog.messages == [f"made the folder {tmp_path}/new/of-it"]
+
+
+def test_an_error_of_the_system_names_the_file_and_not_the_temporary_one(tmp_path):
+    for filename in (None, "temporary"):
+        with pytest.raises(OSError, match="No space left on device") as caught, replacing(tmp_path / "page.html") as temporary:
+            raise OSError(errno.ENOSPC, "words of a library", filename and str(temporary))
+        assert caught.value.filename == str(tmp_path / "page.html")
+    with pytest.raises(OSError, match="other") as caught, replacing(tmp_path / "page.html"):
+        raise OSError(errno.ENOENT, "no such file", "other")
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,8 @@ from simlib.case.case import load_case
 from simlib.common.errors import InputError, RunError
 from simlib.estimate import experiment
 from simlib.estimate.conditional_monte_carlo import conditional_rates
-from simlib.estimate.experiment import ENGINES, WORTH_A_POOL, find_example, run, timelines
+from simlib.estimate.experiment import ENGINES, WORTH_A_POOL, check_engines, find_example, run, timelines
+from simlib.estimate.size import CHECKED
 from simlib.model import simpy_model
 from simlib.model.history import same
 from simlib.replay.histograms import EDGES, quantile
@@ -55,6 +56,12 @@ def run_of(model, case, replicate):
     """Transactions of one replicate, over the timelines of all strategies."""
     histories = timelines(model, case, tuple(case.strategies), 1, replicate, "simpy").values()
     return sum(len(history) for history in {id(history): history for history in histories}.values())
+
+
+def test_a_long_first_replicate_is_compared_with_simpy_on_its_beginning(case):
+    model = load_workload("busy-team", ["duration=2400"])
+    assert run_of(model, case, 0) > 3 * CHECKED
+    assert CHECKED - 5 < check_engines(model, case, ["replace"], seed=1) <= CHECKED  # flows are whole; each has few steps
 
 
 def test_engines_that_disagree_stop_the_run(case, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from simlib.estimate.intervals import Difference, Mean, Rate
 from simlib.estimate.result import Result, estimate_columns
 from simlib.estimate.totals import fold, total
 from simlib.replay.counts import Cost, Tally
+from simlib.replay.efforts import Effort
 from simlib.replay.histograms import EDGES
 from simlib.replay.judging import KINDS
 from simlib.workload.workload import load_workload
@@ -43,7 +45,7 @@ def one_tally(random: np.random.Generator) -> Tally:
         units=int(few() + 900), clobbered_units=int(few()), racing_units=int(few()), writes=int(few() + 700), lost=int(few()),
         clobbers=few(len(SITES), len(FIELDS), len(KINDS), 2), transactions=few(len(SITES)) + 800, clobbering=few(len(SITES)),
         noticed=np.column_stack([few(len(CASE.noticed)), few(len(CASE.noticed)) + 600]),
-        stood=histogram({400: 1, 420: 3}), standing=1,
+        stood=histogram({400: 1, 420: 3}), standing=1, false_conflicts=int(few()),
     )  # fmt: skip
 
 
@@ -56,27 +58,38 @@ def one_cost(random: np.random.Generator) -> Cost:
     )  # fmt: skip
 
 
+def one_effort(random: np.random.Generator) -> Effort:
+    few = random.integers(1, 60, 9).tolist()
+    few[0], few[2], few[8] = few[0] + 900, few[2] + 800, few[8] + 500
+    return Effort(histogram({250: 90, 260: 8, 270: 2}), *few)
+
+
 RANDOM = np.random.default_rng(5)
 TALLIES = {name: [one_tally(RANDOM) for _ in range(REPLICATES)] for name in NAMES}
 SHARED = [one_cost(RANDOM) for _ in range(REPLICATES)]
 COSTS = dict.fromkeys(NAMES, SHARED) | {"all-sites": [one_cost(RANDOM) for _ in range(REPLICATES)]}
+EFFORTS = {name: [one_effort(RANDOM) for _ in range(REPLICATES)] for name in NAMES}
+COUNTED = {
+    name: [SimpleNamespace(**vars(one), **vars(rest)) for one, rest in zip(TALLIES[name], EFFORTS[name], strict=True)]
+    for name in NAMES
+}
 
 
 def result_of(
     tallies: Mapping[str, list[Tally]] = TALLIES, costs: Mapping[str, list[Cost]] = COSTS, conditional: Mapping[str, Rate] = {}
 ) -> Result:
-    parts = [total([tallies[name][r] for name in NAMES], [costs[name][r] for name in NAMES]) for r in range(REPLICATES)]
+    parts = [total(*([of[name][r] for name in NAMES] for of in (tallies, costs, EFFORTS))) for r in range(REPLICATES)]
     return Result(
         workload=load_workload("quiet", [f"duration={DURATION}"]), case=CASE, seed=7, engine="compiled", checked=123,
         strategies=NAMES, baseline="after-19328", totals=fold(iter(parts), REPLICATES), conditional=conditional,
     )  # fmt: skip
 
 
-def rate_of(name: str, events: Callable[[Tally], float], exposures: Callable[[Tally], float]) -> Rate:
+def rate_of(name: str, events: Callable[[Any], float], exposures: Callable[[Any], float]) -> Rate:
     """The rate as its definition says: its bound for zero is widened by the baseline's clustering."""
 
     def columns(of: str) -> list[np.ndarray]:
-        return [np.array([count(one) for one in TALLIES[of]], dtype=float) for count in (events, exposures)]
+        return [np.array([count(one) for one in COUNTED[of]], dtype=float) for count in (events, exposures)]
 
     return Rate(*columns(name), Rate(*columns("after-19328")).design_effect)
 
@@ -87,6 +100,10 @@ def counted(name: str) -> dict[str, Rate]:
         "clobber_rate": rate_of(name, lambda one: one.clobbered_units, lambda one: one.units),
         "racing_clobber_rate": rate_of(name, lambda one: one.racing_units, lambda one: one.units),
         "lost_write_rate": rate_of(name, lambda one: one.lost, lambda one: one.writes),
+        "any_loss": rate_of(name, lambda one: sum(one.clobbering.tolist()), lambda one: sum(one.transactions.tolist())),
+        "conflict_rate": rate_of(name, lambda one: one.conflicts, lambda one: one.guarded),
+        "false_conflict_rate": rate_of(name, lambda one: one.false_conflicts, lambda one: one.guarded),
+        "failed_rate": rate_of(name, lambda one: one.units_failed, lambda one: one.units_begun),
     }
     for number, noticed in enumerate(CASE.noticed):
         rates[f"noticed.{noticed.name}"] = rate_of(
@@ -131,6 +148,22 @@ def price_of(name: str) -> dict[str, float]:
     }
 
 
+# Of 400 latencies 360 are in bin 250, 32 in 260, 8 in 270.
+LATENCY = {"p50": between(250, 200 / 360), "p95": between(260, (380 - 360) / 32), "p99": between(270, (396 - 392) / 8)}
+
+
+def effort_of(name: str) -> dict[str, Any]:
+    retries, begun, skipped, middle, end, late = (
+        sum(getattr(one, what) for one in EFFORTS[name])
+        for what in ("retries", "units_begun", "skipped", "open_middle", "open_end", "began_late")
+    )
+    assert end - middle < 0.02 * late + 3 * math.sqrt(end + middle)  # so it is stable
+    return {
+        "retries_per_unit": retries / begun, "skipped": skipped, "stable": True,
+        **{f"latency_{which}_s": value for which, value in LATENCY.items()},
+    }  # fmt: skip
+
+
 def test_the_frame_of_hand_written_totals_column_by_column() -> None:
     result = result_of(conditional=CONDITIONAL)
     frame = result.to_frame()
@@ -153,6 +186,7 @@ def test_the_frame_of_hand_written_totals_column_by_column() -> None:
             **{f"conditional_clobber_rate{end}": math.nan for end in ("", "_low", "_high")},
             **columns_of("best_rate", best),
             **{key + "_s" * (key[:4] in ("wait", "hold")): value for key, value in price_of(name).items()},
+            **effort_of(name),
         }
         for what, rate in mine.items():
             expected |= columns_of(what, rate)
@@ -196,6 +230,10 @@ def test_the_json_of_hand_written_totals_against_the_frame_and_the_tables() -> N
             "by_site": {site: int(clobbers[number].sum()) for number, site in enumerate(SITES)},
             "racing": row["racing"],
             "not_racing": row["not_racing"],
+            **{what: three(what) for what in ("conflict_rate", "false_conflict_rate", "failed_rate")},
+            "retries_per_unit": row["retries_per_unit"],
+            "latency": pytest.approx(LATENCY),
+            "stable": True,
         }
         assert cost[name] == pytest.approx(price_of(name), rel=1e-12)
 
@@ -242,6 +280,22 @@ def test_wrong_values_that_stand_to_the_end_stand_longer_than_any_other(
     }
     found = result_of(tallies).stood("all-sites")
     assert found == pytest.approx((median, share), nan_ok=True)
+
+
+def test_a_strategy_is_clean_only_if_no_figure_of_loss_is_above_zero() -> None:
+    """Also if all that is lost lies between sites that are part of no unit of work, and no write that was asked for is lost."""
+    none = {"clobbered_units": 0, "lost": 0, "clobbering": np.zeros(len(SITES), dtype=np.int64)}
+    patch = none["clobbering"] + (np.array(SITES) == "patch")
+
+    def clean(**figures: Any) -> bool:
+        tallies = {name: [Tally(**vars(one) | none | figures) for one in TALLIES[name]] for name in NAMES}
+        return result_of(tallies).clean("all-sites")
+
+    assert clean()
+    assert not clean(clobbered_units=1)
+    assert not clean(lost=1)
+    assert not clean(clobbering=patch)
+    assert not result_of(conditional=CONDITIONAL).clean("all-sites")
 
 
 def test_a_timeline_of_no_length_has_no_utilisation() -> None:

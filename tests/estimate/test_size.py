@@ -40,9 +40,9 @@ def test_size_grows_in_proportion_to_the_traffic_and_the_replicates():
     case = load_case("openclaw-70575")
     one, longer = (
         expected_size(load_workload("quiet", [f"duration={seconds}"]), case, ["replace"], 10, "compiled")
-        for seconds in (10_000, 20_000)
+        for seconds in (2_000, 4_000)  # of a longer replicate, SimPy checks only the beginning
     )
-    many = expected_size(load_workload("quiet", ["duration=10000"]), case, ["replace"], 100, "compiled")
+    many = expected_size(load_workload("quiet", ["duration=2000"]), case, ["replace"], 100, "compiled")
     assert longer.transactions == pytest.approx(2 * one.transactions)
     assert longer.seconds == pytest.approx(2 * one.seconds)
     assert many.kept == 10 * one.kept

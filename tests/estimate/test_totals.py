@@ -5,6 +5,7 @@ import pytest
 
 from simlib.estimate.totals import SUMMED, fold, total
 from simlib.replay.counts import Cost, Tally
+from simlib.replay.efforts import Effort
 
 
 def tally(number: int) -> Tally:
@@ -33,11 +34,15 @@ def cost(number: int) -> Cost:
     )  # fmt: skip
 
 
-def test_the_totals_of_a_replicate_are_its_tallies_and_costs_number_by_number() -> None:
-    found = total([tally(0), tally(1)], [cost(2), cost(3)])
+def effort(number: int) -> Effort:
+    return Effort(np.arange(5) + 1000 * number, *(1000 * number + part for part in range(40, 49)))
+
+
+def test_the_totals_of_a_replicate_are_its_tallies_costs_and_efforts_number_by_number() -> None:
+    found = total([tally(0), tally(1)], [cost(2), cost(3)], [effort(4), effort(5)])
     assert found.numbers.shape == (2, 1)
-    for strategy, (counted, price) in enumerate(((tally(0), cost(2)), (tally(1), cost(3)))):
-        every = vars(counted) | vars(price)
+    for strategy, (counted, price, rest) in enumerate(((tally(0), cost(2), effort(4)), (tally(1), cost(3), effort(5)))):
+        every = vars(counted) | vars(price) | vars(rest)
         assert set(found.sums) == set(SUMMED)
         every["clobbered_fields"] = counted.clobbers.sum(axis=(0, 2, 3))
         assert set(found.numbers.dtype.names) == set(every) - set(SUMMED)
@@ -48,18 +53,19 @@ def test_the_totals_of_a_replicate_are_its_tallies_and_costs_number_by_number() 
 
 
 def test_the_totals_of_one_strategy_are_those_it_has_among_others() -> None:
-    alone, among = total([tally(0)], [cost(2)]), total([tally(0), tally(1)], [cost(2), cost(3)])
+    alone = total([tally(0)], [cost(2)], [effort(4)])
+    among = total([tally(0), tally(1)], [cost(2), cost(3)], [effort(4), effort(5)])
     assert (alone.numbers == among.numbers[:1]).all()
     assert all(np.array_equal(alone.sums[name], among.sums[name][:1]) for name in SUMMED)
 
 
 def test_a_tally_without_its_cost_is_a_bug() -> None:
     with pytest.raises(ValueError, match="argument 2"):
-        total([tally(0), tally(1)], [cost(0)])
+        total([tally(0), tally(1)], [cost(0)], [effort(0), effort(1)])
 
 
-def replicates(count: int) -> list[tuple[list[Tally], list[Cost]]]:
-    return [([tally(r), tally(r + 10)], [cost(r), cost(r + 20)]) for r in range(count)]
+def replicates(count: int) -> list[tuple[list[Tally], list[Cost], list[Effort]]]:
+    return [([tally(r), tally(r + 10)], [cost(r), cost(r + 20)], [effort(r), effort(r + 30)]) for r in range(count)]
 
 
 def test_folded_numbers_stand_in_the_order_of_the_replicates_and_tables_are_summed() -> None:

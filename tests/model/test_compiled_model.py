@@ -11,10 +11,10 @@ import pytest
 from generators import SEEDS, workloads
 from hypothesis import given
 from hypothesis import strategies as st
+from places import OWN_WORKLOADS
 
 from simlib.case.case import load_case
 from simlib.common.files import validated
-from simlib.common.shipped import shipped_names
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
 from simlib.workload.traffic import Traffic, draw
@@ -57,7 +57,7 @@ def busy(**changes: object) -> Workload:
     return validated(Workload, data, "busy")
 
 
-@pytest.mark.parametrize("name", shipped_names("workloads"))
+@pytest.mark.parametrize("name", OWN_WORKLOADS)
 @pytest.mark.parametrize("in_lock", IN_LOCK, ids=len)
 def test_shipped_workloads_against_simpy(name: str, in_lock: frozenset[str]) -> None:
     workload = load_workload(name, ["duration=100"])

@@ -4,37 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from by_hand import workload_of
 from generators import SEEDS, workloads
 from hypothesis import given, settings
 from schedules import CASE, FIELDS
 
-from simlib.common.files import validated
 from simlib.model.simpy_model import simulate
 from simlib.replay.replay import replay_strategy
 from simlib.workload.traffic import draw
-from simlib.workload.workload import Workload
-
-
-def workload_of(traffic, times, store=None, duration=1000.0, sessions=1):
-    """A workload; a flow is (write sites, arrivals) with arrivals a list of times or a rate, and perhaps its gateways."""
-
-    def flow(sites, arrivals, gateways=()):
-        pattern = {"kind": "recorded", "times": arrivals} if isinstance(arrivals, list) else "poisson"
-        rate = 0 if isinstance(arrivals, list) else arrivals
-        return {"rate": rate, "arrivals": pattern, "gateways": list(gateways), "steps": sites}
-
-    data = {
-        "workload": "by hand",
-        "about": "for one test",
-        "case": CASE.name,
-        "duration": duration,
-        "sessions": {"count": sessions},
-        "store": store or {},
-        "values": dict.fromkeys(CASE.domains.values(), "many"),
-        "traffic": {name: flow(*parts) for name, parts in traffic.items()},
-        "times": times,
-    }
-    return validated(Workload, data, "by hand")
 
 
 class Row(NamedTuple):

@@ -1,4 +1,4 @@
-"""Tallies and costs against counting by hand, row by row in plain Python; quantiles against the raw values."""
+"""Tallies and costs against counting by hand, row by row in plain Python."""
 
 import dataclasses
 from collections import Counter
@@ -15,7 +15,7 @@ from simlib.case.case import load_case
 from simlib.model.compiled_model import simulate
 from simlib.model.history import History
 from simlib.replay.counts import Tally, cost, count_json, tally, unit_rows
-from simlib.replay.histograms import EDGES, quantile
+from simlib.replay.histograms import EDGES
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import Outcomes, replay_strategy
 from simlib.workload.traffic import draw
@@ -145,16 +145,6 @@ def test_a_cost_against_counting_row_by_row(rows: list[tuple[float, float, bool,
     assert found.span == max(history.end.tolist(), default=0.0)
 
 
-@given(
-    st.lists(st.floats(-1, 1e7) | st.sampled_from([*EDGES.tolist(), np.inf, np.nan, -0.0]) | st.floats(0, 1e-5), max_size=40)
-)
-def test_waits_are_binned_as_numpy_does_it_also_on_the_edges_and_for_what_is_not_known(times: list[float]) -> None:
-    one = np.array(times, dtype=np.float64)
-    zeros, none = np.zeros_like(one), np.zeros(one.size, dtype=np.int64)
-    rows = dataclasses.replace(empty(), site=none, ok=none > 0, queued=zeros, lock=one, end=zeros)
-    assert cost(rows).waits.tolist() == np.histogram(np.minimum(one, EDGES[-1]), EDGES)[0].tolist()
-
-
 @given(schedule=schedules(), initial=entries())
 def test_a_history_whose_flows_have_very_large_numbers_counts_as_the_same_one_with_small_numbers(schedule, initial) -> None:
     """Such numbers come from files; nothing as large as they are is made."""
@@ -177,40 +167,6 @@ def test_nothing_happened_counts_nothing() -> None:
     found, *_ = counted("replace", history)
     assert (found.units, found.clobbered_units, found.racing_units, found.writes, found.lost, found.standing) == (0,) * 6
     assert not any(table.any() for table in (found.clobbers, found.transactions, found.clobbering, found.noticed, found.stood))
-
-
-def test_the_bins_are_equally_wide_on_a_logarithmic_scale_from_a_microsecond_to_a_million_seconds() -> None:
-    assert EDGES[0] == 0
-    assert (EDGES[1], EDGES[-1]) == pytest.approx((1e-6, 1e6), rel=1e-12)
-    assert EDGES[2:] / EDGES[1:-1] == pytest.approx(10 ** (1 / 60))  # 60 bins a decade, so 3.9 % each
-
-
-def histogram(counts: dict[int, int]) -> Any:
-    found = np.zeros(len(EDGES) - 1, dtype=np.int64)
-    for number, count in counts.items():
-        found[number] = count
-    return found
-
-
-@pytest.mark.parametrize(
-    ("counts", "share", "position", "within"),
-    [
-        ({10: 4}, 0.5, 10, 0.5),
-        ({10: 4}, 1.0, 10, 1.0),
-        ({10: 1, 20: 3}, 0.25, 10, 1.0),
-        ({10: 1, 20: 3}, 0.5, 20, 1 / 3),
-        ({0: 2, 20: 3}, 0.8, 20, 2 / 3),
-        ({5: 2, 6: 2, 7: 4}, 0.75, 7, 0.5),
-    ],
-)
-def test_a_quantile_is_interpolated_inside_its_bin(counts: dict[int, int], share: float, position: int, within: float) -> None:
-    low, high = EDGES[position], EDGES[position + 1]
-    assert quantile(histogram(counts), share) == pytest.approx(low + within * (high - low))
-
-
-def test_a_quantile_among_the_times_under_a_microsecond_is_zero_and_of_no_times_is_not_there() -> None:
-    assert quantile(histogram({0: 3, 9: 3}), 0.5) == 0
-    assert np.isnan(quantile(histogram({}), 0.5))
 
 
 def test_a_table_of_clobbers_is_printed_without_its_zeros() -> None:

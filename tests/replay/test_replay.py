@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dictionary_replay import Found, dictionary_replay
+from dictionary_replay import Found, code_of, dictionary_replay
 from generators import SEEDS, workloads
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,15 +28,19 @@ OPENCLAW = load_case("openclaw-70575")
 
 def agree(case: Case, strategy: Strategy, history: History, context: dict[str, Any] | None = None) -> int:
     """Compare everything; returns how many clobbers there are."""
-    ours, theirs = replay_strategy(case, strategy, history), dictionary_replay(case, strategy, history, context)
+    commutative = frozenset(case.fields[1::2]) if case.name == "drawn" else frozenset[str]()
+    ours, theirs = replay_strategy(case, strategy, history), dictionary_replay(case, strategy, history, context, commutative)
     for row in np.flatnonzero(history.ok):
         defined = {name: code for name, code in zip(case.fields, ours.entries[row].tolist(), strict=True) if code > 0}
-        assert defined == theirs.entries[row]
+        assert defined == {name: code_of(value) for name, value in (theirs.entries[row] or {}).items()}
     found = ours.clobbers
     for number in range(len(found)):
         codes = (getattr(found, name)[number] for name in ("wrong", "right", "fresh", "stale"))
         victim = int(found.victim[number])
-        assert theirs.clobbers[number] == Found(
+        theirs_coded = theirs.clobbers[number]._replace(
+            **{name: code_of(getattr(theirs.clobbers[number], name)) or None for name in ("wrong", "right", "fresh", "stale")}
+        )
+        assert theirs_coded == Found(
             int(found.culprit[number]),
             None if victim == NOBODY else victim,
             case.fields[found.field[number]],
@@ -104,9 +108,17 @@ def rule_tables(entries: list[str], contexts: list[str]) -> st.SearchStrategy[di
     names = ["f0", "f1", "f2", "*"]
     sources = [f"{of}.{name}" for of in (*entries, "request") for name in names]
     sources += [f"effective({of}).{name}" for of in contexts for name in "xyz"] + ["undefined"]
-    value = st.lists(st.sampled_from(sources), min_size=1, max_size=3).map(" ?? ".join)
-    plain = st.fixed_dictionaries({"value": value}, optional={"when": st.just("defined"), "unless": st.sampled_from(sources)})
-    requested = value.map(lambda rest: {"value": f"request.* ?? {rest}", "when": "requested"})
+    sources += [f"overlay({of}, request).{name}" for of in entries for name in names]
+    updates = [f"update({of}.{name}, request.{key})" for of in entries for name in names for key in ("*", "k0")]
+    value = st.lists(st.sampled_from([*sources, *updates]), min_size=1, max_size=3).map(" ?? ".join)
+    conditions = st.lists(st.sampled_from([*sources, *entries]), min_size=1, max_size=2)
+    optional = {"when": st.just("defined"), "unless": conditions, "only_if": conditions}
+    plain = st.fixed_dictionaries({"value": value}, optional=optional)
+    asked = st.sampled_from(["request.*", "request.k0", *updates])
+    first = st.one_of(asked, st.builds("{} ?? {}".format, asked, value))
+    requested = st.fixed_dictionaries(
+        {"value": first, "when": st.just("requested")}, optional={"unless": conditions, "only_if": conditions}
+    )
     return st.dictionaries(st.sampled_from(["f0", "f1", "f2", "*"]), st.one_of(plain, requested), max_size=4)
 
 
@@ -120,7 +132,10 @@ def cases(draw: st.DrawFn) -> Case:
         "case": "drawn",
         "title": "drawn",
         "baseline": "any",
-        "fields": {f"f{number}": {"domain": "d"} for number in range(draw(st.sampled_from([4, 70])))},
+        "fields": {
+            f"f{number}": {"domain": "d", "update": "commutative" if number % 2 else "ordered"}
+            for number in range(draw(st.sampled_from([4, 70])))
+        },
         "request": {"k0": {"domain": "d"}, "k1": {"domain": "d"}},
         "effective": CONTEXT,
         "sites": {name: {"role": "write" if name == "write" else "turn", "snapshot": "own"} for name in reference},
@@ -136,7 +151,10 @@ def cases(draw: st.DrawFn) -> Case:
 def outdated(rules: dict[str, Any]) -> dict[str, Any]:
     """The same rules with the stale entry for the fresh one: right when nothing happens meanwhile."""
     return {
-        field: {key: text.replace("fresh", "stale") if key in ("value", "unless") else text for key, text in rule.items()}
+        field: {
+            key: [one.replace("fresh", "stale") for one in text] if isinstance(text, list) else text.replace("fresh", "stale")
+            for key, text in rule.items()
+        }
         for field, rule in rules.items()
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attempted import attempted
 from generators import entries, schedules
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -108,6 +109,25 @@ def test_all_rows_glued_are_the_history_itself(schedule: list[Any], initial: Any
     history = history_of(schedule, initial, sessions=2)
     assume(history.ok.any())
     assert same(glued(history, np.arange(len(history))), history)
+
+
+@given(history=attempted(most=20), data=st.data())
+def test_attempts_are_glued_as_their_rows_are_and_replay_accepts_them(history: History, data: st.DataObject) -> None:
+    """Nothing is left out: the same. Else each number is one that a history can have, and shows nothing that was left out."""
+    assume(history.ok.any())
+    assert same(glued(history, np.arange(len(history))), history)
+    chosen = data.draw(st.lists(st.sampled_from(range(len(history))), min_size=1, unique=True))
+    rows = np.array(sorted({*chosen, int(np.argmax(history.ok))}))
+    found = glued(history, rows)
+    assert found.attempts is not None
+    assert history.attempts is not None
+    assert ((found.attempts.base < found.attempts.seen) & (found.attempts.seen <= np.arange(rows.size))).all()
+    assert len(replay_strategy(CASE, CASE.strategy("replace"), found).version) == rows.size
+    assert found.attempts.outcome.tolist() == history.attempts.outcome[rows].tolist()
+    for row, base in enumerate(found.attempts.base.tolist()):
+        older = [kept for kept in range(row) if rows[kept] <= history.attempts.base[rows[row]] and found.ok[kept]]
+        older = [kept for kept in older if found.session[kept] == found.session[row]]
+        assert base == max(older, default=-1)
 
 
 def test_what_is_left_out_takes_no_time_and_is_not_seen() -> None:

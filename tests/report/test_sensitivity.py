@@ -52,6 +52,11 @@ def test_how_far_a_rate_moves_is_from_its_first_to_its_last_value() -> None:
     text = "Along `x`, `old` goes from 0.10 % at 0.1 to 40.0 % at 0.8, a factor of 400, the others averaged."
     assert moves(FRAME, "x", "old") == text
     assert moves(FRAME, "x", "none") == "`none` shows no clobber at any value of `x` (at most 0.00010 %)."
+    loses = moves(FRAME.assign(any_loss=0.007), "x", "none")
+    assert loses == (
+        "`none` clobbers no unit of work at any value of `x` (at most 0.00010 %), "
+        "but it loses other writes: up to 0.70 % of all transactions clobber."
+    )
     rises = cells({"old": [0.0, 0.1, 0.1, 0.1]})
     assert moves(rises, "x", "old") == "Along `x`, `old` goes from none seen (at most 0.00010 %) at 0.1 to 10.0 % at 0.8."
     named = rises.assign(x=["c", "b", "a", "d"])
@@ -159,6 +164,6 @@ def test_a_finished_sweep_has_its_page_and_one_with_a_cell_that_has_no_rate_only
     found = json.loads(called("--leave-out-failed").stdout)
     assert found["report"] == str(out / "sensitivity.html")
     page = (out / "sensitivity.html").read_text()
-    assert "1 cells (1 more failed or have no rate, and are left out)" in page
+    assert "1 cell (1 more failed or have no rate, and are left out)" in page
     assert page.count("<figure>") == 3
     assert "<script" not in page

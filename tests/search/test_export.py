@@ -122,9 +122,13 @@ def test_the_gate_lets_the_safe_strategy_through_and_names_what_the_other_does(p
         require_safe(proofs, ["replace"])
 
 
-def test_a_verdict_names_the_scopes_and_the_states(proofs: Proofs) -> None:
-    states = sum(proofs.strategies["all-sites"].states.values())
-    assert proofs.verdict("all-sites") == f"unreachable in handler+patch, turn+inbound ({states:,} states, 17 orders of steps)"
+def test_a_verdict_of_what_is_unreachable_names_the_scopes_and_the_states(proofs: Proofs) -> None:
+    one = prove(CASE, ["in-mutator"], list(proofs.schedules), stale_reads=1)
+    states = sum(one.strategies["in-mutator"].states.values())
+    assert (
+        one.verdict("in-mutator", "overtaken")
+        == f"unreachable in handler+patch, turn+inbound ({states:,} states, 17 orders of steps)"
+    )
 
 
 def hostile(tmp_path: Path) -> tuple[Case, Counterexample]:

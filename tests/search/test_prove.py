@@ -7,14 +7,17 @@ from itertools import product
 import brute_force
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from places import OWN_WORKLOADS
+from random_cases import cases
 
 from simlib.case.case import Case, Scope, compile_case, load_case
 from simlib.case.case_file import CaseModel
 from simlib.common.errors import InputError
 from simlib.common.files import load_yaml, validated
-from simlib.common.shipped import find, shipped_names
+from simlib.common.shipped import find
 from simlib.model.simpy_model import simulate
 from simlib.replay.judging import KINDS
 from simlib.replay.replay import replay_strategy
@@ -32,7 +35,7 @@ HANDLER_ONLY = [scope.name for scope in CASE.scopes if not any("run_start" in si
 
 @pytest.fixture(scope="module")
 def proofs() -> Proofs:
-    return prove(CASE)
+    return prove(CASE, stale_reads=0)
 
 
 @pytest.fixture(scope="module")
@@ -115,48 +118,6 @@ def test_schedules_are_counted_as_brute_force_lists_them() -> None:
             assert schedules(CASE, scope, stale_reads) == sum(1 for _ in brute_force.orders(CASE, scope, stale_reads))
 
 
-SOURCES = ["stale.a", "stale.b", "fresh.a", "fresh.b", "request.a", "request.x", "effective(stale, request).v", "undefined"]
-SERIAL = ["fresh.a", "fresh.b", "request.a", "request.x", "effective(fresh, request).v"]
-STEPS = [["first"], ["first", "late"], ["cached"], ["plain"], ["plain", "first"]]
-
-
-@st.composite
-def rules(draw: st.DrawFn, sources: list[str]) -> dict[str, object]:
-    """A table of rules for the fields a and b."""
-    table: dict[str, object] = {}
-    for field in ("a", "b"):
-        value = " ?? ".join(draw(st.lists(st.sampled_from(sources), min_size=1, max_size=2)))
-        when = draw(st.sampled_from(["always", "always", "defined", "requested"]))
-        if when == "requested" and not value.startswith("request"):
-            when = "always"
-        unless = draw(st.sampled_from([None, None, None, *sources]))
-        if draw(st.integers(0, 5)):
-            table[field] = {"value": value, "when": when} | ({"unless": unless} if unless else {})
-    return table
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """A random case of two fields, with sites of every snapshot and a scope of two flows."""
-    snapshots = {"first": "own", "late": "first", "cached": "in_lock", "plain": "none"}
-    sites = {site: {"role": "write", "snapshot": snapshot} for site, snapshot in snapshots.items()}
-    flows = draw(st.lists(st.sampled_from(STEPS), min_size=2, max_size=2))
-    model = {
-        "case": "random", "title": "random", "baseline": "s",
-        "fields": {"a": {"domain": "d"}, "b": {"domain": "d"}}, "request": {"x": {"domain": "d"}},
-        "effective": {
-            "values": {"v": draw(st.sampled_from(["entry.a ?? request.x", "entry.b ?? entry.a ?? request.a", "request.x"]))},
-            "conflict": {"entry": draw(st.sampled_from(["entry.a", "entry.b"])), "request": "request.x"},
-        },
-        "sites": sites,
-        "reference": {site: draw(rules(SERIAL)) for site in sites},
-        "strategies": {"s": {"title": "s", "sites": {site: draw(rules(SOURCES)) for site in sites}}},
-        "flows": {f"flow-{number}": steps for number, steps in enumerate(flows)},
-        "scopes": {"both": [f"flow-{number}" for number in range(len(flows))]},
-    }  # fmt: skip
-    return compile_case(CaseModel.model_validate(model), "random")
-
-
 def keys_that_rules_name(case: Case, site: str) -> list[str]:
     """The request keys in the text of a site's rules; the delivery context can name x and a."""
     texts = " ".join(str(rule) for rules in (case.strategies["s"].rules, case.reference.rules) for rule in rules[site].values())
@@ -228,7 +189,7 @@ def test_random_schedules_of_whole_entries_show_nothing_that_the_search_did_not(
                     assert known[key] <= steps
 
 
-@pytest.mark.parametrize("name", shipped_names("workloads"))
+@pytest.mark.parametrize("name", OWN_WORKLOADS)
 def test_every_clobber_seen_in_a_shipped_workload_is_reachable(name: str, stale: Proofs) -> None:
     workload = load_workload(name, ["duration=600"] if name != "handler-only" else ["duration=60"])
     seen = 0
@@ -247,7 +208,7 @@ def test_every_clobber_seen_in_a_shipped_workload_is_reachable(name: str, stale:
 
 
 def test_in_mutator_cannot_clobber_in_the_handler_only_scopes() -> None:
-    assert prove(CASE, ["in-mutator"], HANDLER_ONLY).strategies["in-mutator"].safe
+    assert prove(CASE, ["in-mutator"], HANDLER_ONLY, stale_reads=0).strategies["in-mutator"].safe
 
 
 def test_in_mutator_reverts_at_run_start_when_a_turn_writes_back(proofs: Proofs) -> None:
@@ -313,9 +274,29 @@ def test_a_directed_schedule_reproduces_each_reachable_kind(kind: str, proofs: P
 
 def test_a_verdict_names_up_to_three_scopes_and_counts_more() -> None:
     names = [scope.name for scope in CASE.scopes[:4]]
-    three, four = (prove(CASE, ["all-sites"], names[:count]).verdict("all-sites") for count in (3, 4))
+    three, four = (prove(CASE, ["in-mutator"], names[:count], 0).verdict("in-mutator", "overtaken") for count in (3, 4))
     assert three.startswith(f"unreachable in {', '.join(names[:3])} (")
     assert four.startswith("unreachable in all 4 scopes (")
+    assert four.endswith(", assuming caches are always up to date)")
+
+
+def test_a_certificate_of_every_site_makes_a_search_needless_and_the_verdict_final() -> None:
+    proofs = prove(CASE, ["all-sites", "in-mutator"], ["handler+patch"])
+    assert sum(sum(proof.states.values()) for proof in proofs.strategies.values()) == 0
+    assert proofs.verdict("all-sites").startswith("cannot, for any number of writers (")
+    assert proofs.verdict("in-mutator").startswith("cannot at handler, patch, for any number of writers (")
+
+
+def test_reads_through_a_cache_are_old_unless_one_says_that_they_are_not() -> None:
+    # redux-remember #29: three tabs, each with a copy that nothing refreshes, write all of it at each action.
+    text = """
+        {case: tabs, title: t, baseline: store-all, fields: {api: {domain: d}, theme: {domain: d}},
+         sites: {action: {role: unit, snapshot: in_lock}}, reference: {action: {"*": {value: request.*, when: requested}}},
+         strategies: {store-all: {title: t, sites: {action: {"*": {value: "request.* ?? stale.*", when: defined}}}}},
+         flows: {action: [action]}, scopes: {two: [action, action]}}"""
+    case = compile_case(CaseModel.model_validate(yaml.safe_load(text)), "tabs")
+    assert prove(case).strategies["store-all"].shortest("reverted") is not None
+    assert prove(case, stale_reads=0).strategies["store-all"].shortest("reverted") is None
 
 
 def test_json_has_the_shape_that_is_promised(proofs: Proofs) -> None:

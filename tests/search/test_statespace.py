@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from schedules import CASE
 
 from simlib.case.case import Scope
-from simlib.case.snapshots import NO_COMMIT, OWN, kinds, visible
+from simlib.case.snapshots import NO_COMMIT, OWN, kinds
 from simlib.common.files import validated
-from simlib.model import compiled_model, simpy_model
+from simlib.model import compiled_model, simpy_model, simpy_store
 from simlib.model.history import History
 from simlib.search.dependencies import find_cone, tabulate
 from simlib.search.statespace import CACHED, NEWEST, make_system, moves, room_for_moves
@@ -136,11 +136,13 @@ def test_several_processes_do_need_stale_reads_and_one_does_not():
 
 @pytest.mark.parametrize(("least", "most", "stale_reads"), [(1, 1, 0), (2, 3, MOST_COMMITS)])
 def test_a_model_that_shows_one_commit_too_few_is_noticed(monkeypatch, least, most, stale_reads):
-    def too_old(newest, seen, previous):
-        commit = visible(newest, seen, previous)
-        return commit if commit == NO_COMMIT else previous[commit]
+    shows = simpy_store.StoreFile.shows
 
-    monkeypatch.setattr(simpy_model, "visible", too_old)
+    def too_old(file, session, seen):
+        commit = shows(file, session, seen)
+        return commit if commit == NO_COMMIT else file.previous[commit]
+
+    monkeypatch.setattr(simpy_store.StoreFile, "shows", too_old)
     assert noticed(least, most, stale_reads)
 
 

@@ -6,18 +6,29 @@ it, the benchmarks measure by how much the replay is faster.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from simlib.case import evaluator
 from simlib.case.case import Case, Strategy
 from simlib.case.rules import Rule
 from simlib.common.files import load_yaml
 from simlib.common.shipped import find
 from simlib.model.history import History
 
-Entry = dict[str, int]
+
+class Updated(NamedTuple):
+    """What updates left of a value: in the order in which they were made, or sorted where it makes no difference."""
+
+    first: "Code | None"
+    commutative: bool
+    requests: tuple[int, ...]
+
+
+Code = int | Updated
+Entry = dict[str, Code]
 Request = dict[str, int | None]
-Value = tuple[int | None, bool]  # the value, and whether it is the request's
+Value = tuple[Code | None, bool]  # the value, and whether it is the request's
 Source = Callable[[Entry, Entry, Request], Value]
 
 
@@ -29,10 +40,10 @@ class Found(NamedTuple):
     field: str
     kind: str
     racing: bool
-    wrong: int | None
-    right: int | None
-    fresh: int | None
-    stale: int | None
+    wrong: Code | None
+    right: Code | None
+    fresh: Code | None
+    stale: Code | None
 
 
 class Books(NamedTuple):
@@ -43,12 +54,41 @@ class Books(NamedTuple):
     lost: list[int]
 
 
-def source(text: str, field: str, context: Mapping[str, Any]) -> Source:
-    text = text.strip()
+def update(old: Code | None, asked: int | None, commutative: bool) -> Updated:
+    before = old if isinstance(old, Updated) and old.commutative == commutative else Updated(old, commutative, ())
+    requests = (*before.requests, asked or 0)
+    return before._replace(requests=tuple(sorted(requests)) if commutative else requests)
+
+
+def code_of(value: Code | None) -> int:
+    """As simlib codes it."""
+    if not isinstance(value, Updated):
+        return value or 0
+    code = code_of(value.first)
+    for asked in value.requests:
+        code = evaluator.updated(code, asked, value.commutative)
+    return code
+
+
+def source(text: str, field: str, context: Mapping[str, Any], commutative: frozenset[str] = frozenset()) -> Source:
+    text = text.strip().replace("*", field)
     if text == "undefined":
         return lambda stale, fresh, request: (None, False)
+    if text == "stale":
+        return lambda stale, fresh, request: (next(iter(stale.values()), None), False)
+    if text == "fresh":
+        return lambda stale, fresh, request: (next(iter(fresh.values()), None), False)
+    if text.startswith("update"):
+        entry_name, old, _, asked = re.findall(r"\w+", text)[1:]
+
+        def updating(stale: Entry, fresh: Entry, request: Request) -> Value:
+            before = (stale if entry_name == "stale" else fresh).get(old)
+            return (update(before, request[asked], old in commutative), True) if asked in request else (before, False)
+
+        return updating
     of, name = text.rsplit(".", 1)
-    name = field if name == "*" else name
+    if of.startswith("overlay"):
+        return lambda stale, fresh, request: ({**(stale if "stale" in of else fresh), **request}.get(name), name in request)
     if of == "stale":
         return lambda stale, fresh, request: (stale.get(name), False)
     if of == "fresh":
@@ -79,15 +119,20 @@ def source(text: str, field: str, context: Mapping[str, Any]) -> Source:
 class Writer:
     """One rule."""
 
-    def __init__(self, field: str, rule: Rule, context: Mapping[str, Any]) -> None:
+    def __init__(self, field: str, rule: Rule, context: Mapping[str, Any], commutative: frozenset[str] = frozenset()) -> None:
+        def sources(texts: Iterable[str]) -> list[Source]:
+            return [source(text, field, context, commutative) for text in texts]
+
         parts = rule.value.split("??")
-        self.when, self.sources = rule.when, [source(part, field, context) for part in parts]
-        self.unless = source(rule.unless, field, context) if rule.unless else None
-        self.key = parts[0].strip().removeprefix("request.").replace("*", field)
+        self.when, self.sources = rule.when, sources(parts)
+        self.unless, self.only_if = sources(rule.unless), sources(rule.only_if)
+        self.key = re.split(r"\W+", parts[0].replace("*", field).rstrip(" )"))[-1]
 
     def __call__(self, stale: Entry, fresh: Entry, request: Request) -> Value | None:
         """What the rule puts into the patch; None: nothing, not even undefined."""
-        if self.unless and self.unless(stale, fresh, request)[0] is not None:
+        if any(one(stale, fresh, request)[0] is not None for one in self.unless):
+            return None
+        if any(one(stale, fresh, request)[0] is None for one in self.only_if):
             return None
         if self.when == "requested" and self.key not in request:
             return None
@@ -99,12 +144,23 @@ class Writer:
         return None if self.when == "defined" else value
 
 
-def dictionary_replay(case: Case, strategy: Strategy, history: History, context: Mapping[str, Any] | None = None) -> Books:
-    """The books of one strategy on one history; `context` is the case file's `effective`, a shipped case's by default."""
+def dictionary_replay(
+    case: Case,
+    strategy: Strategy,
+    history: History,
+    context: Mapping[str, Any] | None = None,
+    commutative: frozenset[str] = frozenset(),
+) -> Books:
+    """The books of one strategy on one history.
+
+    `context` is the case file's `effective`, a shipped case's by default; `commutative` are the fields whose updates are.
+    """
     context = context or load_yaml(find("cases", case.name))["effective"]
 
     def writers(of: Strategy) -> list[dict[str, Writer]]:
-        return [{field: Writer(field, rule, context) for field, rule in of.rules[site].items()} for site in case.sites]
+        return [
+            {field: Writer(field, rule, context, commutative) for field, rule in of.rules[site].items()} for site in case.sites
+        ]
 
     ours, serial = writers(strategy), writers(case.reference)
     names, keys = case.fields, case.request
@@ -140,7 +196,7 @@ def dictionary_replay(case: Case, strategy: Strategy, history: History, context:
                 elif right.get(field) != fresh.get(field):
                     author.pop(place, None)
                 continue
-            kept = right.get(field) == fresh.get(field)
+            kept = right.get(field) == fresh.get(field) or isinstance(right.get(field), Updated)
             victim = row if sets else author.get(place) if kept else None
             author.pop(place, None)
             if victim is not None:

@@ -84,10 +84,12 @@ class Coder:
         return Values({domain: tuple(codes) for domain, codes in self.codes.items()})
 
 
-def history_of(schedule: list[Step], initial: dict[str, str | None] | None = None, sessions: int = 1) -> History:
+def history_of(
+    schedule: list[Step], initial: dict[str, str | None] | None = None, sessions: int = 1, case: Case = CASE
+) -> History:
     """The history that the schedule tells; every session starts as `initial`."""
-    coder = Coder()
-    start = np.stack([coder.row(initial or {}, FIELDS, UNDEFINED)] * sessions)
+    coder = Coder(case)
+    start = np.stack([coder.row(initial or {}, case.fields, UNDEFINED)] * sessions)
     newest = [NOBODY] * sessions
     snapshots: dict[str, int] = {}
     read_at: dict[str, int] = {}
@@ -103,17 +105,17 @@ def history_of(schedule: list[Step], initial: dict[str, str | None] | None = Non
         rows.append((step, read_at.get(step.who, time), time, snapshot))
         if step.what == "commit":
             newest[step.session] = len(rows) - 1
-    requests = [coder.row(step.request, REQUEST, ABSENT) for step, *_ in rows]
+    requests = [coder.row(step.request, case.request, ABSENT) for step, *_ in rows]
     kinds = ("turn", "patch", "inbound")
     times = np.array([time for _, _, time, _ in rows], dtype=np.float64)
     return History(
-        fields=FIELDS,
-        request_keys=REQUEST,
-        sites=SITES,
+        fields=case.fields,
+        request_keys=case.request,
+        sites=case.sites,
         kinds=kinds,
         flow=np.arange(len(rows), dtype=np.int64),
-        kind=np.array([kinds.index(KIND_OF_FLOW[step.site]) for step, *_ in rows], dtype=np.int64),
-        site=np.array([SITES.index(step.site) for step, *_ in rows], dtype=np.int64),
+        kind=np.array([kinds.index(KIND_OF_FLOW.get(step.site, "turn")) for step, *_ in rows], dtype=np.int64),
+        site=np.array([case.sites.index(step.site) for step, *_ in rows], dtype=np.int64),
         session=np.array([step.session for step, *_ in rows], dtype=np.int64),
         gateway=np.zeros(len(rows), dtype=np.int64),
         read=np.array([time for _, time, _, _ in rows], dtype=np.float64),
@@ -122,7 +124,7 @@ def history_of(schedule: list[Step], initial: dict[str, str | None] | None = Non
         end=times,
         ok=np.array([step.what == "commit" for step, *_ in rows], dtype=np.bool_),
         snapshot=np.array([snapshot for *_, snapshot in rows], dtype=np.int64),
-        request=np.array(requests, dtype=np.int32).reshape(len(rows), len(REQUEST)),
+        request=np.array(requests, dtype=np.int32).reshape(len(rows), len(case.request)),
         initial=start,
         values=coder.values(),
         session_names=tuple(f"session-{number + 1}" for number in range(sessions)),

@@ -1,6 +1,10 @@
-"""A small sweep of four cells that takes a second."""
+"""A small sweep of four cells that takes a second, and an engine that needs no processes."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from simlib.sweep.block import Job
+from simlib.sweep.sweep import Task
 
 TEXT = """\
 sweep: tiny
@@ -24,3 +28,27 @@ def tiny_sweep(folder: Path, *replacements: tuple[str, str]) -> str:
     path = folder / "tiny.yaml"
     path.write_text(text, encoding="utf-8")
     return str(path)
+
+
+class InTurn:
+    """An engine without processes: what is given is done when it is collected, last come, first served."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.given = task, list[Sequence[Job]]()
+
+    def __enter__(self) -> "InTurn":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def free(self) -> int:
+        return 3 - len(self.given)
+
+    def give(self, item: Sequence[Job]) -> None:
+        self.given.append(item)
+
+    def collect(self) -> list[tuple[Sequence[Job], "list[bytes | str] | Exception"]]:
+        item = self.given.pop()
+        return [(item, self.task(item))]

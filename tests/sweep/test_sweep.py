@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from places import ROOT
-from processes import group_is_gone, wait_until
+from processes import children, group_is_gone, wait_until
 from sweep_tasks import kill_itself_at_block
-from sweeps import tiny_sweep
+from sweeps import InTurn, tiny_sweep
 
 from simlib.common.errors import InputError, RunError
 from simlib.common.workers import Crew
@@ -47,30 +47,6 @@ def results(folder: Path) -> bytes:
 
 def blocks(folder: Path) -> list[Path]:
     return sorted(folder.glob("blocks/*/*.parquet"))
-
-
-class InTurn:
-    """An engine without processes: what is given is done when it is collected, last come, first served."""
-
-    def __init__(self, task: Task) -> None:
-        self.task, self.given = task, list[Sequence[Job]]()
-
-    def __enter__(self) -> "InTurn":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    @property
-    def free(self) -> int:
-        return 3 - len(self.given)
-
-    def give(self, item: Sequence[Job]) -> None:
-        self.given.append(item)
-
-    def collect(self) -> list[tuple[Sequence[Job], "list[bytes | str] | Exception"]]:
-        item = self.given.pop()
-        return [(item, self.task(item))]
 
 
 def simulate(plan: Plan, folder: Path, **options: object) -> Status:
@@ -213,6 +189,7 @@ def test_columns_are_explained(plan: Plan, finished: Path) -> None:
 
 
 def begin(plan: str, folder: Path) -> "subprocess.Popen[str]":
+    folder.mkdir(exist_ok=True)  # one that is made is said
     return subprocess.Popen(
         [sys.executable, "-m", "simlib", "sweep", plan, "--out", str(folder), "--jobs", "2"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -245,3 +222,20 @@ def test_killed_at_ten_random_moments_it_resumes_to_the_same_bytes(tmp_path: Pat
         if killed == 10:
             return
         shutil.rmtree(tmp_path / "killed")  # it was quicker than the next kill: from the start again
+
+
+@pytest.mark.slow
+def test_workers_alone_are_killed_at_ten_random_moments_and_the_bytes_are_the_same(tmp_path: Path) -> None:
+    name = tiny_sweep(tmp_path, ("duration: 40", "duration: 8000"), ("absolute: 0.05, most: 12", "most: 200"))
+    begin(name, tmp_path / "whole").communicate(timeout=300)
+    kept = [path.name for path in blocks(tmp_path / "whole")]
+    command, rng = begin(name, tmp_path / "killed"), np.random.default_rng(7)
+    for moment in sorted(rng.choice(np.arange(4, len(kept) - 4, 4), 10, replace=False)):  # after so many blocks
+        wait_until(lambda moment=moment: len(blocks(tmp_path / "killed")) >= moment, f"{moment} blocks")
+        assert command.poll() is None
+        os.kill(children(command.pid)[0], signal.SIGKILL)
+    out, errors = command.communicate(timeout=300)
+    assert (command.returncode, errors) == (0, "")
+    assert out == "4 cells: 4 done, 0 missing, 0 failed\n"
+    assert [path.name for path in blocks(tmp_path / "killed")] == kept
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")

@@ -18,7 +18,7 @@ from simlib.common.shipped import find
 from simlib.model.compiled_model import simulate
 from simlib.testbed.grid import PREDICTED, errors
 from simlib.testbed.measured import measured
-from simlib.testbed.predict import Predicted, error, predict
+from simlib.testbed.predict import Predicted, predict, rms_error
 from simlib.testbed.run import TestbedRun
 from simlib.workload.distributions import Empirical
 from simlib.workload.traffic import draw
@@ -76,7 +76,7 @@ def test_of_a_run_that_the_model_has_made_its_times_are_found_and_it_is_predicte
 def test_sampling_noise_taken_off_leaves_the_error_that_was_put_in() -> None:
     """A thousand figures that are two points too high, with a noise of three."""
     draws = np.random.default_rng(4).normal(0.1, 0.03, 1000)
-    off, noise_off = error([Predicted("conflict_rate", one, 0, 0.12, 0.03) for one in draws])
+    off, noise_off = rms_error([Predicted("conflict_rate", one, 0, 0.12, 0.03) for one in draws])
     assert off == pytest.approx(np.hypot(0.02, 0.03), rel=0.1)
     assert noise_off == pytest.approx(0.02, rel=0.2)
 

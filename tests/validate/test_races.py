@@ -10,6 +10,7 @@ import pytest
 from schedules import CASE
 from scipy import stats
 
+from simlib.calibrate.source import kind_of
 from simlib.common.errors import InputError
 from simlib.common.shipped import DATA
 from simlib.validate.races import (
@@ -27,7 +28,7 @@ from simlib.validate.races import (
 from simlib.workload.workload import load_workload
 
 SECTION = section_of(CASE, "races")
-RACES = sorted(path for path in (DATA / "recordings").glob("gateway-*.json") if "truth" not in path.name)
+RACES = sorted(path for path in (DATA / "recordings").glob("gateway-*.json") if kind_of(path) == "races")
 
 
 @pytest.mark.parametrize("path", RACES, ids=[path.stem for path in RACES])

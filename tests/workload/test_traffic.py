@@ -11,7 +11,8 @@ from schedules import CASE, FIELDS, REQUEST
 from simlib.case.rules import ABSENT, UNDEFINED
 from simlib.common.files import validated
 from simlib.workload.distributions import Constant, Empirical, Exponential, Gamma, Lognormal
-from simlib.workload.traffic import Streams, arrivals, draw
+from simlib.workload.streams import Streams
+from simlib.workload.traffic import arrivals, beginning, draw, draw_all
 from simlib.workload.workload import Flow, load_workload
 
 SETS = {
@@ -108,12 +109,29 @@ def test_more_sessions_or_a_longer_duration_extend_the_draws():
     assert longer.arrive.size > one.arrive.size
 
 
-def test_streams_differ_by_seed_replicate_and_name_and_begin_alike_whatever_their_length():
-    first = Streams(1, 0).uniform("a", 5)
-    assert np.array_equal(Streams(1, 0).uniform("a", 50)[:5], first)
-    for other in (Streams(2, 0).uniform("a", 5), Streams(1, 1).uniform("a", 5), Streams(1, 0).uniform("b", 5)):
-        assert (other != first).all()
-    assert ((first > 0) & (first < 1)).all()
+@pytest.mark.parametrize("name", ["busy-team", "multi-process", "channel-hop"])
+def test_drawn_together_replicates_are_what_each_is_when_drawn_alone(name):
+    workload = load_workload(name, ["duration=60"])
+    for replicate, traffic in zip([4, 0, 9], draw_all(workload, CASE, 7, [4, 0, 9]), strict=True):
+        alone = draw(workload, CASE, 7, replicate)
+        for name in {field.name for field in dataclasses.fields(alone)} - {"streams"}:
+            assert np.array_equal(getattr(traffic, name), getattr(alone, name)), name
+        later = [one.streams.uniform("turn.handler.prepare#2", 3) for one in (traffic, alone) if one.streams]
+        assert np.array_equal(*later)
+
+
+def test_the_beginning_of_a_traffic_is_its_first_whole_flows():
+    traffic = draw(load_workload("busy-team", ["duration=60"]), CASE, 7, 0)
+    for transactions in (0, 1, 50, int(traffic.first[-1]), 10**6):
+        part = beginning(traffic, transactions)
+        flows, rows = part.kind.size, part.site.size
+        assert rows == traffic.first[flows] <= transactions
+        assert flows == traffic.kind.size or traffic.first[flows + 1] > transactions
+        for name in ("arrive", "session"):
+            assert np.array_equal(getattr(part, name), getattr(traffic, name)[:flows])
+        for name in ("site", "hold", "request"):
+            assert np.array_equal(getattr(part, name), getattr(traffic, name)[:rows])
+        assert np.array_equal(part.initial, traffic.initial)
 
 
 def test_no_two_quantities_share_their_draws():
@@ -149,7 +167,7 @@ ARRIVALS = {
 def counts(arrivals_, rate, duration, replicates, window=None):
     flow = validated(Flow, {"rate": rate, "arrivals": arrivals_, "steps": {"patch": []}}, "flow")
     low, high = window or (0, duration)
-    times = [arrivals(flow, duration, "f", Streams(11, replicate)) for replicate in range(replicates)]
+    times = arrivals(flow, duration, "f", Streams(11, *range(replicates)))
     assert all((np.diff(t) >= 0).all() and (t >= 0).all() and (t < duration).all() for t in times)
     return np.array([np.count_nonzero((t >= low) & (t < high)) for t in times])
 
@@ -187,9 +205,9 @@ def test_poisson_counts_have_the_variance_of_poisson_counts_and_bursty_ones_more
 
 def test_periodic_arrivals_are_one_period_apart_and_recorded_ones_where_they_were():
     flow = Flow.model_validate({"rate": 4, "arrivals": "periodic", "steps": {"patch": []}})
-    assert np.allclose(np.diff(arrivals(flow, 30, "f", Streams(0, 0))), 0.25)
+    assert np.allclose(np.diff(*arrivals(flow, 30, "f", Streams(0, 0))), 0.25)
     flow = Flow.model_validate({"rate": 0, "arrivals": {"kind": "recorded", "times": [3, 1, 9, 2.5]}, "steps": {"patch": []}})
-    assert arrivals(flow, 5, "f", Streams(0, 0)).tolist() == [1, 2.5, 3]
+    assert [times.tolist() for times in arrivals(flow, 5, "f", Streams(0, 0, 1))] == [[1, 2.5, 3]] * 2
 
 
 def test_a_rate_of_zero_gives_no_arrivals():
@@ -276,3 +294,12 @@ def test_more_busy_periods_than_any_traffic_needs_are_refused(refused):
     )
     line = refused(arrivals, flow, 1e6, "edits", Streams(1, 0))
     assert line == "traffic.edits.arrivals: periods of 0.001 and 0.001 s are some 1e+09 in 1e+06 s; allowed: 20,000,000"
+
+
+def test_each_replicate_and_the_beginning_of_one_keep_the_streams_that_later_attempts_draw_from():
+    workload = load_workload("busy-team", ["duration=60"])
+    for replicate, traffic in enumerate(draw_all(workload, CASE, 7, [0, 1, 2])):
+        for part in (traffic, beginning(traffic, 20)):
+            assert part.streams is not None
+            drawn = part.streams.uniform("turn.handler.hold#2", 5)
+            assert (drawn == Streams(7, replicate).uniform("turn.handler.hold#2", 5)).all()
