@@ -76,7 +76,7 @@ class Process:
     def times_of(self, attempt: int) -> AttemptTimes:
         """How long the parts of that attempt take, from 1."""
         while attempt > len(self.times):
-            self.times.append(self.timetable[len(self.times) + 1].plain())
+            self.times.append(self.timetable.attempt(len(self.times) + 1).plain())
         return self.times[attempt - 1]
 
     def judge(self, tried: Tried, snapshot: Entry, fresh: Entry) -> int:

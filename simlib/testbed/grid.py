@@ -137,7 +137,7 @@ def run_grid(
         rows.append({**asdict(condition), "file": name, **given, **summary(run)})
         _write(rows, folder / "summary.csv")
         if run.history.attempts is not None:
-            predicted += [{**asdict(condition), **each._asdict()} for each in predict(run)]
+            predicted += [{**asdict(condition), **each._asdict()} for each in predict(run, seed + number)]
             _write(predicted, folder / PREDICTED)
         progress()
     return pd.DataFrame(rows)

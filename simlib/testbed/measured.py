@@ -58,7 +58,7 @@ def _attempts(run: TestbedRun, discipline: Discipline) -> _Attempts:
     timetable = Timetable(run.workload, case, traffic, discipline, make_plan(case, traffic, discipline))
     for attempt in range(1, int(number.max(initial=0)) + 1):
         rows = number == attempt
-        gap[rows] = timetable[attempt].gap[run.step[rows]]
+        gap[rows] = timetable.attempt(attempt).gap[run.step[rows]]
     return _Attempts(
         first=number == 1,
         prepare=history.queued - history.read - np.where(inside, 0.0, compute),

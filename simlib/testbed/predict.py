@@ -38,10 +38,9 @@ class Predicted(NamedTuple):
     noise: float
 
 
-def predict(run: TestbedRun, replicates: int = 20) -> list[Predicted]:
-    """The figures of a run, observed and predicted by so many replicates (at least 2) beside the one with its own draws."""
+def predict(run: TestbedRun, seed: int, replicates: int = 20) -> list[Predicted]:
+    """The figures of a run of that seed: observed, and predicted by replicates, at least 2, beside the one with its draws."""
     case, strategy, workload = run.case, run.case.strategy(run.strategy), measured(run)
-    seed = run.traffic.streams.seed if run.traffic.streams else 0
     found = [figures(case, strategy, run.history, workload.duration)]
     for replicate in range(replicates + 1):
         timeline = simulate(workload, case, draw(workload, case, seed, replicate), strategy.discipline)

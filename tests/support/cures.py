@@ -54,13 +54,15 @@ HOT = (
     "times.handler.gap=0.004",
 )
 """Overrides of `handler-only` under which everybody meets everybody."""
+HERE = 3
+"""The seed of such runs."""
 
 
 def run_here(case: Case, store: str, folder: Path, seconds: float = 0.5, overrides: tuple[str, ...] = ()) -> TestbedRun:
     """A run of `cured` as `run_testbed` makes it, but its gateways live in this process: each has a store of its own, and all
     that they share is the folder. Its content has been checked."""
     workload = load_workload("handler-only", [*HOT, *overrides, f"duration={seconds}"])
-    traffic, strategy = draw(workload, case, 3, 0), case.strategy("cured")
+    traffic, strategy = draw(workload, case, HERE, 0), case.strategy("cured")
     manner = manner_of(store, case, strategy)
     manner.create(folder, initial_entries(case, traffic, 100))
     ended = asyncio.run(_live(make_job(manner, folder, workload, case, strategy, traffic), workload.store.gateways))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from cures import BARE, HOT, RETRIES, cured, guarded, lock, run_here
+from cures import BARE, HERE, HOT, RETRIES, cured, guarded, lock, run_here
 from schedules import CASE
 
 from simlib.case.discipline import Guard
@@ -25,6 +25,7 @@ from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
 
 HOLD, CHECK, GAP = 0.004, 0.001, 0.002
+SEED = 5
 VERSION = guarded(Guard("version", attempts=3, pause=RETRIES))
 IN_THE_MODEL = {
     "no lock": (BARE | VERSION, {"hold": HOLD + CHECK}),
@@ -41,7 +42,7 @@ def simulated(parts: dict[str, Any]) -> TestbedRun:
     strategy = case.strategy("cured")
     times = [f"times.{site}.{part}={value}" for site in ("handler", "patch") for part, value in _times()]
     workload = load_workload("handler-only", [*HOT, *times, "duration=20", "store.gateways=1", "store.cache_ttl=0"])
-    traffic = draw(workload, case, 5, 0)
+    traffic = draw(workload, case, SEED, 0)
     history = simulate(workload, case, traffic, strategy.discipline)
     attempts = history.attempts
     assert attempts is not None
@@ -69,7 +70,7 @@ def test_of_a_run_that_the_model_has_made_its_times_are_found_and_it_is_predicte
             found = getattr(measured(run).times[site], part)
             assert isinstance(found, Empirical)
             assert np.allclose(found.values, value, atol=1e-6)
-    for figure in predict(run, replicates=2):
+    for figure in predict(run, SEED, replicates=2):
         assert figure.same_draws == pytest.approx(figure.observed, abs=2e-3, nan_ok=True), figure
 
 
@@ -101,7 +102,7 @@ def test_the_errors_of_a_grid_by_hand() -> None:
 def test_a_real_run_is_predicted_with_the_times_of_its_store(tmp_path: Path) -> None:
     """Only gross errors show: some eighty transactions, of which more than half meet somebody."""
     run = run_here(cured(**BARE, **VERSION), "sqlite", tmp_path)
-    conflicts = next(each for each in predict(run, replicates=5) if each.figure == "conflict_rate")
+    conflicts = next(each for each in predict(run, HERE, replicates=5) if each.figure == "conflict_rate")
     assert conflicts.observed > 0.1
     assert abs(conflicts.predicted - conflicts.observed) < 5 * conflicts.noise + 0.1
 
