@@ -46,7 +46,6 @@ EXCEPTIONS = {
     ("case/case_file.py", "turn"): "the older spelling of the role `unit` in case files, which is still read",
     ("case/discipline.py", "patch"): "what an attempt at a transaction repeats: all of it, or the patch alone",
     ("common/workers.py", "spawn"): "how multiprocessing starts a process",
-    ("case/discipline.py", "patch"): "what a new attempt repeats: all of its preparation, or the patch alone",
     ("sweep/sweep_file.py", "to"): "English: the other end of a range",
 }
 

@@ -180,8 +180,8 @@ class Result:
         )
 
     def _has_one_lock(self, strategy: str) -> bool:
-        """Whether there is a lock on the whole store, of which one can say how much it is used."""
-        return any(lock.scope == "store" for lock in self.case.strategy(strategy).discipline.locks)
+        """Whether every lock is the one on the whole store, so that one can say how much it is used."""
+        return {lock.scope for lock in self.case.strategy(strategy).discipline.locks} == {"store"}
 
     @property
     def overloaded(self) -> dict[str, Load]:

@@ -14,6 +14,7 @@ arrival, so that the law holds for the time until the commit as well as for the 
 of transactions that clobber by a race from above: not every stale snapshot clobbers.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from simlib.case.case import Case
 from simlib.common.arrays import Floats
 from simlib.common.errors import InputError
-from simlib.workload.distributions import Distribution
+from simlib.workload.distributions import Constant, Distribution
 from simlib.workload.streams import Streams
 from simlib.workload.traffic import session_shares
 from simlib.workload.workload import Poisson, Workload
@@ -36,6 +37,7 @@ ASSUMPTIONS = (
 )
 """What `stale_snapshots` needs of a workload."""
 
+_LATTICE, _MULTIPLIER = 2**16, 3021
 _GRID = (np.arange(100_000) + 0.5) / 100_000
 
 
@@ -108,12 +110,7 @@ def violations(workload: Workload, case: Case, site: str | None = None) -> list[
         case: its case.
         site: whose snapshots are asked about; None: the first one with a snapshot of its own.
     """
-    site, broken = site or _first_own(case), []
-    for name, flow in workload.traffic.items():
-        if not isinstance(flow.arrivals, Poisson):
-            broken.append(f"{name} has {flow.arrivals.kind} arrivals; theory needs Poisson ones.")
-        if len(flow.steps) > 1:
-            broken.append(f"{name} is a chain of {len(flow.steps)} transactions; theory needs single ones.")
+    site, broken = site or _first_own(case), list(unlike_theory(workload))
     if workload.store.gateways > 1:
         broken.append(f"{workload.store.gateways} gateways poll one lock file; theory needs one FIFO queue.")
     if site not in case.sites or case.snapshots[case.sites.index(site)] != "own":
@@ -123,6 +120,34 @@ def violations(workload: Workload, case: Case, site: str | None = None) -> list[
     elif make_queue(workload).utilisation >= 1:
         broken.append(f"the lock is wanted {make_queue(workload).utilisation:.2f} of the time; theory needs less than 1.")
     return broken
+
+
+def unlike_theory(workload: Workload, chains: bool = False) -> Iterator[str]:
+    """What no theory here covers of the traffic, one sentence each; `chains`: whether a flow may be several transactions."""
+    for name, flow in workload.traffic.items():
+        if not isinstance(flow.arrivals, Poisson):
+            yield f"{name} has {flow.arrivals.kind} arrivals; theory needs Poisson ones."
+        if len(flow.steps) > 1 and not chains:
+            yield f"{name} is a chain of {len(flow.steps)} transactions; theory needs single ones."
+
+
+def sums_of_parts(parts: Sequence[Distribution]) -> Floats:
+    """(2^16,) equally likely values of a sum of independent parts, in seconds.
+
+    Their quantiles at the points of a lattice (Korobov 1959), which in each coordinate are evenly spread.
+
+    >>> from simlib.workload.distributions import Constant
+    >>> float(sums_of_parts([Constant(value=0.5), Constant(value=0.25)]).mean())
+    0.75
+    """
+    total, points = np.zeros(_LATTICE), np.arange(_LATTICE)
+    for part in parts:
+        if isinstance(part, Constant):
+            total += part.value
+        else:
+            total += part.quantile((points + 0.5) / _LATTICE)
+            points = points * _MULTIPLIER % _LATTICE
+    return total
 
 
 def make_queue(workload: Workload) -> Queue:
