@@ -33,18 +33,21 @@ class Locks:
         if not timeout and queue.locked():
             return False
         await queue.acquire()
-        taken = await (self.store.begin(timeout) if self.own_lock else self._create(self._path(key), timeout))
+        taken = await (self.store.begin(timeout) if self._is_own(key) else self._create(self._path(key), timeout))
         if not taken:
             queue.release()
         return taken
 
     def let_go(self, key: int) -> None:
         """The lock is free."""
-        if self.own_lock:
+        if self._is_own(key):
             self.store.give_up()
         else:
             self._path(key).unlink()
         self.queues[key].release()
+
+    def _is_own(self, key: int) -> bool:
+        return self.own_lock and key == THE_STORE
 
     def _path(self, key: int) -> Path:
         return self.folder / ("sessions.lock" if key == THE_STORE else f"session-{key}.lock")

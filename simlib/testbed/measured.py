@@ -26,14 +26,16 @@ class _Attempts(NamedTuple):
     Attributes:
         first: whether it is the first attempt at its transaction.
         prepare: from the read until it queued, without the computing that is drawn.
-        acquire: what it took to get the lock, if that was free; NaN if it was not, or nothing was taken here.
+        wide, merge: what it took to get the lock before the snapshot, or of the merge, if that was free; NaN if it was not,
+            or there is none.
         compute: computing in the lock, as drawn.
         gap: between comparison and write, as drawn.
     """
 
     first: Bools
     prepare: Floats
-    acquire: Floats
+    wide: Floats
+    merge: Floats
     compute: Floats
     gap: Floats
 
@@ -62,7 +64,8 @@ def _attempts(run: TestbedRun, discipline: Discipline) -> _Attempts:
     return _Attempts(
         first=number == 1,
         prepare=history.queued - history.read - np.where(inside, 0.0, compute),
-        acquire=_acquire(run, discipline),
+        wide=_acquire(run, [lock for lock in discipline.locks if lock.span != "merge"]),
+        merge=_acquire(run, [lock for lock in discipline.locks if lock.span == "merge"]),
         compute=np.where(inside, compute, 0.0),
         gap=gap,
     )
@@ -79,11 +82,8 @@ def _parts(run: TestbedRun, discipline: Discipline, of: _Attempts, site: str) ->
     done = here & history.ok
     if not done.any():
         return {}
-    locks = [lock for lock in discipline.locks if site in lock.sites]
-    known = of.acquire[here & ~np.isnan(of.acquire)]
-    acquire = np.where(np.isnan(of.acquire), np.median(known) if known.size else 0.0, of.acquire)
-    wide = any(lock.span != "merge" for lock in locks)
-    before, within = (acquire, 0.0 * acquire) if wide else (0.0 * acquire, acquire)
+    locks = any(site in lock.sites for lock in discipline.locks)
+    before, within = _filled(of.wide, here), _filled(of.merge, here)
     parts = {"prepare": (of.prepare + before)[here & of.first], "check": np.zeros(1)}
     compared = run.compared - history.lock
     if locks and guard:
@@ -99,6 +99,12 @@ def _parts(run: TestbedRun, discipline: Discipline, of: _Attempts, site: str) ->
     return {name: _distribution(values) for name, values in parts.items()}
 
 
+def _filled(acquire: Floats, here: Bools) -> Floats:
+    """(n,) the same, with what is usual at a site where it is not known; 0 if it never is."""
+    known = acquire[here & ~np.isnan(acquire)]
+    return np.where(np.isnan(acquire), np.median(known) if known.size else 0.0, acquire)
+
+
 def _distribution(values: Floats) -> Constant | Empirical:
     """The measured times as a distribution; a time below zero is an error of the clock."""
     least = np.maximum(values, 0.0)
@@ -106,11 +112,11 @@ def _distribution(values: Floats) -> Constant | Empirical:
     return Empirical(dist="empirical", values=few.tolist()) if few.size else Constant(value=0.0)
 
 
-def _acquire(run: TestbedRun, discipline: Discipline) -> Floats:
-    """(n,) how long each attempt took to get its lock, where that was free when it asked; else NaN."""
+def _acquire(run: TestbedRun, locks: Sequence[Lock]) -> Floats:
+    """(n,) how long each attempt took to get its one of these locks, where that was free when it asked; else NaN."""
     history = run.history
     acquire = np.full(len(history), np.nan)
-    for lock in discipline.locks:
+    for lock in locks:
         rows = np.flatnonzero(np.isin(history.site, [run.case.sites.index(site) for site in lock.sites]))
         key = np.zeros(rows.size, dtype=np.int64) if lock.scope == "store" else history.session[rows]
         for one in np.unique(key).tolist():

@@ -63,7 +63,7 @@ def manner_of(store: str, case: Case, strategy: Strategy) -> Manner:
         raise InputError(f"strategy {strategy.name}: the {store} store of the testbed {reason}")
     # SQLite's own lock shuts out every writer, so that it stands for a lock that every writer takes.
     scope = exclusive(case, discipline)
-    merges = all(lock.span == "merge" for lock in discipline.locks)
+    merges = all(lock.span == "merge" for lock in discipline.locks if lock.scope == "store")
     apart = discipline.stores != "store" and scope != "store"
     return Manner(store, apart=store == "file" and apart, own_lock=store == "sqlite" and scope == "store" and merges)
 
@@ -80,8 +80,13 @@ def _problems(store: str, case: Case, discipline: Discipline) -> Iterator[str]:
     bare = [guard for guard, site in zip(discipline.guards, case.sites, strict=True) if guard and site not in covered]
     if LAGGED in kinds(discipline.snapshots):
         yield "has no replica that lags behind (snapshots: lagged); allowed: own, direct, memory, in_lock, none"
-    if len({lock.scope for lock in discipline.locks}) > 1:
-        yield "takes no locks of two scopes, as flows could wait for each other for ever; allowed: store, or entry"
+    # An entry's lock is taken first, and kept; nobody who has the store's asks for an entry's.
+    ordered = all((lock.scope == "store") == (lock.span == "merge") for lock in discipline.locks)
+    if len({lock.scope for lock in discipline.locks}) > 1 and not ordered:
+        yield (
+            "takes no such locks of two scopes, as flows could wait for each other for ever; allowed: those of entries for "
+            "transactions or flows, that of the store for merges"
+        )
     if store == "sqlite" and discipline.stores == "store":
         yield "never writes the whole store (stores: store); allowed: entry, fields"
     if store == "file" and discipline.stores == "fields" and covered != frozenset(case.sites):

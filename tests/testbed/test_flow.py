@@ -48,11 +48,13 @@ UNGUARDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "a gap in rows": ("sqlite", {**BARE, **guarded(Guard("version", atomic=False, attempts=2))}),
     "a gap in one file": ("file", {**BARE, **guarded(Guard("version", atomic=False)), "stores": "store"}),
 }
+BOTH = (*lock("entry", "flow")["locks"], *lock("store", "merge")["locks"])
 PAST_CACHES = {"snapshots": tuple("direct" if word == "own" else word for word in CASE.snapshots)}
 """What a cache shows may be a tick of the mtime behind, whatever lock is held."""
 WIDE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "entry locks over the work, files": ("file", lock("entry", "transaction") | PAST_CACHES),
     "entry locks over the work, rows": ("sqlite", lock("entry", "transaction")),
+    "an entry's over the flow, the store's for each merge": ("sqlite", {"locks": BOTH}),
     "a lock over the flow": ("file", lock("entry", "flow") | PAST_CACHES),
     "a lock that refuses at once": ("sqlite", lock("store", "flow", timeout=0.0)),
 }

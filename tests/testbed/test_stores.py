@@ -172,7 +172,7 @@ def test_what_a_store_cannot_do_is_refused_in_one_line() -> None:
         (
             "sqlite",
             {"locks": (Lock("store", "flow", EVERYWHERE), Lock("entry", "merge", EVERYWHERE))},
-            "no locks of two scopes",
+            "no such locks of two scopes",
         ),
         ("sqlite", {"stores": "store"}, "never writes the whole store"),
         ("file", {**BARE, "stores": "fields"}, "merges no fields without a lock"),
