@@ -111,6 +111,7 @@ class Flow:
     session: int
     held: list[int] = field(default_factory=lambda: [NO_SPAN, NO_SPAN])
     shown: dict[int, Entry] = field(default_factory=dict)
+    noted: int = -1  # which of the process's ended attempts is this flow's last
 
     async def live(self) -> None:
         """All transactions, up to one that fails loudly: each as many attempts as it takes."""
@@ -268,6 +269,8 @@ class Flow:
             if NO_SPAN < self.held[scope] <= span:
                 self.held[scope] = NO_SPAN
                 self.process.locks.let_go(self.key(scope))
+                if self.noted >= 0:
+                    self.process.ended[self.noted] = self.process.ended[self.noted]._replace(released=clock())
 
     def key(self, scope: int) -> int:
         """Which lock of that scope this flow takes."""
@@ -283,17 +286,20 @@ class Flow:
             newest = UNKNOWN if base.newest == UNKNOWN else found.revision
             process.memory[self.session] = Entry(found.codes, found.revision, newest)
             ended = Ended(
-                *begun, found.end, snapshot, base.revision, base.newest, found.revision, found.order, found.codes
+                *begun, found.end, snapshot, base.revision, base.newest, found.revision, found.order, found.codes, found.end
             )  # fmt: skip
         else:
             now = clock()
-            ended = Ended(*begun, now, snapshot, found.revision, found.newest, INITIAL, now, process.nothing.codes)
+            ended = Ended(*begun, now, snapshot, found.revision, found.newest, INITIAL, now, process.nothing.codes, now)
+        self.noted = len(process.ended)
         process.ended.append(ended)
 
     def time_out(self, tried: Tried, read: float, queued: float, snapshot: Entry) -> int:
         """Write down an attempt that was not granted a lock in time; returns the outcome."""
         now, nothing = clock(), self.process.nothing.codes
         times = (tried.began, read, queued, now, now, now)
-        unknown = (snapshot.revision, UNKNOWN, UNKNOWN, INITIAL, now, nothing)
-        self.process.ended.append(Ended(tried.step, tried.number, TIMED_OUT, *times, *unknown))
+        ended = Ended(
+            tried.step, tried.number, TIMED_OUT, *times, snapshot.revision, UNKNOWN, UNKNOWN, INITIAL, now, nothing, now
+        )  # fmt: skip
+        self.process.ended.append(ended)
         return TIMED_OUT

@@ -45,6 +45,7 @@ class Ended(NamedTuple):
         revision: under which it is known; INITIAL if it did not commit.
         order: as in `entry.Written`.
         written: (fields,) value codes of the entry committed.
+        released: when a lock was let go of that was held until then; else `end`.
     """
 
     step: int
@@ -62,7 +63,8 @@ class Ended(NamedTuple):
     revision: int
     order: float
     written: Codes
+    released: float
 
 
-TIMES = ("began", "read", "queued", "lock", "compared", "end")
+TIMES = ("began", "read", "queued", "lock", "compared", "end", "released")
 """The columns that are times."""

@@ -47,7 +47,10 @@ def measured(run: TestbedRun) -> Workload:
     parts = {site: _parts(run, strategy.discipline, attempts, site) for site in workload.times}
     times = {site: each.model_copy(update=parts[site]) for site, each in workload.times.items()}
     store: dict[str, Any] = {} if run.store == "file" else {"cache_ttl": 0.0, "mtime_tick": 0.0}
-    if manner_of(run.store, run.case, strategy).own_lock:
+    own_lock = manner_of(run.store, run.case, strategy).own_lock
+    if strategy.discipline.locks and run.history.ok.any() and (not own_lock or workload.store.gateways == 1):
+        store["release"] = float(np.maximum(run.released - run.history.end, 0.0)[run.history.ok].mean())
+    if own_lock:
         store |= {"lock_poll": _POLL, "lock_poll_max": _POLL_MAX}
     return workload.model_copy(update={"times": times, "store": workload.store.model_copy(update=store)})
 

@@ -49,6 +49,7 @@ class TestbedRun:
         step: (n,) each attempt's transaction in `traffic`.
         base: (n,) row whose commit the entry showed that was merged over, or compared with; -1: the initial entry.
         compared: (n,) when its guard was asked, seconds; where nothing is compared, when it had the lock.
+        released: (n,) when a lock was let go of that was held until then; else when the attempt ended; seconds.
         written: (n, fields) value codes of the entries committed.
         final: (sessions, fields) value codes that the store held at the end.
     """
@@ -64,6 +65,7 @@ class TestbedRun:
     step: Ints
     base: Ints
     compared: Floats
+    released: Floats
     written: Codes
     final: Codes
 
@@ -238,6 +240,7 @@ def assemble(
         step=step,
         base=np.array(base, dtype=np.int64),
         compared=np.array([row.compared for row in rows]),
+        released=np.array([row.released for row in rows]),
         written=np.array([row.written for row in rows], dtype=np.int32).reshape(-1, len(case.fields)),
         final=final,
     )

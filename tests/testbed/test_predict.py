@@ -52,9 +52,8 @@ def simulated(parts: dict[str, Any]) -> TestbedRun:
     if unlocked and atomic:
         compared = history.end
     nothing = np.zeros((len(history), len(case.fields)), dtype=np.int32)
-    return TestbedRun(
-        workload, case, "sqlite", "cured", traffic, history, attempts.transaction, attempts.base, compared, nothing, nothing
-    )
+    noted = (attempts.transaction, attempts.base, compared, history.end, nothing, nothing)
+    return TestbedRun(workload, case, "sqlite", "cured", traffic, history, *noted)
 
 
 def _times() -> list[tuple[str, float]]:
