@@ -11,9 +11,11 @@ from schedules import CASE
 
 from simlib.case.discipline import Guard, Pause
 from simlib.case.guards import lets_through, tabulate_guards
-from simlib.model.history import COMMITTED, CONFLICT, FAILED, SKIPPED, TIMED_OUT
+from simlib.common.errors import InputError
+from simlib.model.history import COMMITTED, CONFLICT, FAILED, SKIPPED, TIMED_OUT, read_parquet, same, write_parquet
 from simlib.model.history_check import check_numbers
 from simlib.replay.replay import replay_strategy
+from simlib.testbed.export import write_recording
 from simlib.testbed.run import TestbedRun
 
 VERSION = guarded(Guard("version", attempts=3, pause=RETRIES))
@@ -127,3 +129,12 @@ def test_with_unlimited_attempts_and_one_writer_everything_commits_at_once(tmp_p
     found = run_here(cured(**BARE, **guarded(Guard("version", attempts=1000))), "sqlite", tmp_path, overrides=alone)
     assert found.history.attempts is not None
     assert (found.history.attempts.outcome == COMMITTED).all()
+
+
+def test_a_history_with_attempts_comes_back_from_parquet_and_is_no_recording(tmp_path: Path) -> None:
+    store, parts = GUARDED["version without a lock"]
+    found = run(store, parts, tmp_path)
+    write_parquet(found.history, tmp_path / "run.parquet", "cured")
+    assert same(read_parquet(tmp_path / "run.parquet", found.case), found.history)
+    with pytest.raises(InputError, match="a recording has no attempts"):
+        write_recording(found, tmp_path / "run.jsonl.gz")
