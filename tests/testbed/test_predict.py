@@ -31,6 +31,7 @@ IN_THE_MODEL = {
     "no lock": (BARE | VERSION, {"hold": HOLD + CHECK}),
     "a lock for the merge": (VERSION, {"hold": HOLD, "check": CHECK}),
     "a lock over the work": (lock("entry", "transaction"), {"hold": HOLD}),
+    "a lock that refuses at once": (lock("store", "transaction", timeout=0.0), {"hold": HOLD, "prepare": 0.01}),
     "a gap": (guarded(Guard("version", atomic=False)), {"hold": HOLD, "check": CHECK}),
     "a gap without a lock": (BARE | guarded(Guard("version", atomic=False)), {"hold": HOLD + CHECK, "gap": GAP}),
 }
