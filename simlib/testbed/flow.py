@@ -279,7 +279,7 @@ class Flow:
     def note(
         self, tried: Tried, outcome: int, times: tuple[float, float, float, float], snapshot: int, found: Written | Entry
     ) -> None:  # fmt: skip
-        """Write down what became of an attempt that had its turn."""
+        """Write down what became of an attempt that was granted its locks."""
         process, begun = self.process, (tried.step, tried.number, outcome, tried.began, *times)
         if isinstance(found, Written):
             base = found.base

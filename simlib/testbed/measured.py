@@ -25,8 +25,8 @@ class _Attempts(NamedTuple):
     """What took how long, of each of the (n,) attempts of a run; seconds.
 
     Attributes:
-        first: whether it is the first attempt at its transaction, and had its turn: who waits in vain for a lock over the whole
-            work prepares nothing.
+        first: whether it is the first attempt at its transaction, and was granted its locks: who waits in vain for one over the
+            whole work prepares nothing.
         prepare: from the read until it queued, without the computing that is drawn.
         wide, merge: what it took to get the lock before the snapshot, or of the merge, if that was free; NaN if it was not,
             or there is none.
@@ -60,7 +60,7 @@ def measured(run: TestbedRun) -> Workload:
 def _attempts(run: TestbedRun, discipline: Discipline) -> _Attempts:
     history, traffic, case = run.history, run.traffic, run.case
     number = np.ones(run.step.size, dtype=np.int64) if history.attempts is None else history.attempts.number
-    had_turn = history.ok if history.attempts is None else history.attempts.outcome != TIMED_OUT
+    granted = history.ok if history.attempts is None else history.attempts.outcome != TIMED_OUT
     inside = np.isin(history.site, [case.sites.index(site) for site in discipline.in_lock])
     compute, gap = traffic.compute[run.step], np.zeros(run.step.size)
     timetable = Timetable(run.workload, case, traffic, discipline, make_plan(case, traffic, discipline))
@@ -68,7 +68,7 @@ def _attempts(run: TestbedRun, discipline: Discipline) -> _Attempts:
         rows = number == attempt
         gap[rows] = timetable.attempt(attempt).gap[run.step[rows]]
     return _Attempts(
-        first=(number == 1) & had_turn,
+        first=(number == 1) & granted,
         prepare=history.queued - history.read - np.where(inside, 0.0, compute),
         wide=_acquire(run, [lock for lock in discipline.locks if lock.span != "merge"]),
         merge=_acquire(run, [lock for lock in discipline.locks if lock.span == "merge"]),
