@@ -26,6 +26,9 @@ def check(
     strategy: Annotated[str, typer.Option("--strategy", metavar="NAME", help="The strategy that has to keep the limit.")],
     max_clobber_rate: Annotated[float | None, number(bounds.GATE_LIMIT, "A limit: a share of units of work, as 0.001.")] = None,
     max_lost_write_rate: Annotated[float | None, number(bounds.GATE_LIMIT, "A limit: a share of outside writes.")] = None,
+    max_failed_rate: Annotated[
+        float | None, number(bounds.GATE_LIMIT, "A limit: a share of units of work that fail loudly.")
+    ] = None,
     max_noticed: Annotated[
         list[str], typer.Option(metavar="NAME=RATE", help="A limit of what a person notices, as the case names it.")
     ] = [],  # noqa: B006 - typer copies it
@@ -39,7 +42,8 @@ def check(
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the decision as JUnit XML, too.")] = None,
 ) -> None:
     """Gate on rates: exit with 0 if all are below their limits, 1 if one is above, 3 if that could not be told."""
-    asked = {"clobber_rate": max_clobber_rate, "lost_write_rate": max_lost_write_rate} | _noticed(max_noticed)
+    rates = {"clobber_rate": max_clobber_rate, "lost_write_rate": max_lost_write_rate, "failed_rate": max_failed_rate}
+    asked = rates | _noticed(max_noticed)
     limits = {outcome: limit for outcome, limit in asked.items() if limit is not None}
     model, compiled = load_inputs(workload, case, overrides, [strategy], junit)
     from simlib.estimate.gate import FIRST, gate

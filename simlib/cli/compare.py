@@ -75,16 +75,19 @@ def _make(report: Path, parameters: dict[str, Any]) -> None:
 
 
 def _show(found: "Comparison") -> None:
+    from simlib.estimate.compare import COMPARED
     from simlib.estimate.wording import rate_text
 
     say(f"{found.one.name} against {found.other.name}, {found.one.numbers.size:,} replicates")
     rows = [("clobber rate", found.difference)]
+    rows += [(COMPARED[outcome], difference) for outcome, difference in found.outcomes.items()]
     rows += [(f"clobbers of {name}, a unit", difference) for name, difference in found.by_field.items()]
     rows += [(f"clobbering writes at {name}", difference) for name, difference in found.by_site.items()]
     print_table(
         [
             {"what": what, "difference (95 %)": rate_text(difference)}
             for what, difference in rows
+            if difference.rate.exposures.any() and difference.baseline.exposures.any()
             if difference.rate.totals.any() or difference.baseline.totals.any()
         ]
     )

@@ -11,10 +11,12 @@ from simlib.common.shipped import CASE
 
 
 def strategies(case: OneCase = CASE, as_json: Json = False) -> None:
-    """List a case's strategies, with their rules under --json."""
+    """List a case's strategies and how they get at the store, with their rules under --json."""
     from simlib.case.case import load_case
+    from simlib.estimate.discipline_words import discipline_words
 
     compiled = load_case(case)
+    how = {name: discipline_words(compiled, strategy.discipline) for name, strategy in compiled.strategies.items()}
     if as_json:
         print_json(
             {
@@ -26,6 +28,7 @@ def strategies(case: OneCase = CASE, as_json: Json = False) -> None:
                         "source": strategy.source,
                         "about": strategy.about,
                         "in_lock": sorted(strategy.in_lock),
+                        "discipline": how[name],
                         "rules": {
                             site: {field: str(rule) for field, rule in rules.items()} for site, rules in strategy.rules.items()
                         },
@@ -35,7 +38,12 @@ def strategies(case: OneCase = CASE, as_json: Json = False) -> None:
             }
         )
         return
-    print_table([{"strategy": s.name, "what": s.title, "source": s.source} for s in compiled.strategies.values()])
+    print_table(
+        [
+            {"strategy": s.name, "what": s.title, "source": s.source, "how it gets at the store": how[s.name]}
+            for s in compiled.strategies.values()
+        ]
+    )
 
 
 def workloads(as_json: Json = False) -> None:

@@ -14,7 +14,7 @@ from simlib.common.text import counted
 
 if TYPE_CHECKING:
     from simlib.estimate.result import Result
-    from simlib.report.table import Columns, Table
+    from simlib.report.table import Table
 
 
 def run(
@@ -37,6 +37,7 @@ def run(
     check_run(workload, model, compiled, strategies, replicates, engine, jobs)
     from simlib.estimate.compare import save
     from simlib.estimate.experiment import run as run_experiment
+    from simlib.estimate.frontier import frontier_words, shows_price
     from simlib.estimate.wording import overload_note
 
     with announcing(), progress_bar("replicates", replicates or model.replicates) as step:
@@ -51,6 +52,8 @@ def run(
     for note in filter(None, (overload_note(result), model.warning())):
         say(note)
     print_table(_table(result).rows())
+    if shows_price(result):
+        say(frontier_words(result))
     if result.conditional:
         say(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
     print(f"{counted(result.transactions, 'transaction')} in {counted(result.replicates, 'replicate')}, seed {seed}")
@@ -61,7 +64,9 @@ def run(
 def _table(result: "Result") -> "Table":
     from operator import itemgetter
 
+    from simlib.estimate.frontier import shows_price
     from simlib.estimate.wording import milliseconds, points
+    from simlib.report.efforts import effort_columns
     from simlib.report.table import Table, share
 
     difference, overloaded = share("difference_from_baseline", points), result.overloaded
@@ -73,23 +78,6 @@ def _table(result: "Result") -> "Table":
             f"against {result.baseline}": lambda row: "baseline" if row["strategy"] == result.baseline else difference(row),
             "lost writes (95 %)": share("lost_write_rate"),
             "wait p99": lambda row: "- (overloaded)" if row["strategy"] in overloaded else milliseconds(row["wait_p99_s"]),
-            **_effort(result),
+            **(effort_columns(result, ["p99"]) if shows_price(result) else {}),
         },
     )
-
-
-def _effort(result: "Result") -> "Columns":
-    """What guards and locks cost, if any strategy has others than the usual ones or a unit of work failed; else nothing."""
-    from simlib.estimate.wording import seconds
-    from simlib.report.table import share
-
-    plain = all(result.case.is_plain(result.case.strategy(name).discipline) for name in result.strategies)
-    if plain and not any(result.failed_rate(name).totals.any() for name in result.strategies):
-        return {}
-    return {
-        "conflicts (95 %)": share("conflict_rate"),
-        "false (95 %)": share("false_conflict_rate"),
-        f"retries per {result.case.words.unit}": lambda row: f"{row['retries_per_unit']:.3g}",
-        f"failed {result.case.words.units} (95 %)": share("failed_rate"),
-        "latency p99": lambda row: seconds(row["latency_p99_s"]) if row["stable"] else "- (not stable)",
-    }

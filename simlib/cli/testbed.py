@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,7 +28,8 @@ def testbed(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Run 16 conditions (store, load, sessions, processes) instead; their histories are for validate --testbed.",
+            help="Run 16 conditions (store, load, sessions, processes) instead; their histories are for validate --testbed. "
+            "Of a strategy with guards or locks of its own, the model's predictions stand beside them.",
         ),
     ] = None,
     as_json: Json = False,
@@ -37,11 +38,13 @@ def testbed(
     model, compiled = load_inputs(
         workload, case, overrides, [strategy] if strategy else [], grid / "summary.csv" if grid else out
     )
+    from pandas import read_csv
+
     from simlib.common.errors import InputError
     from simlib.estimate.wording import milliseconds
     from simlib.model.history import write_parquet
     from simlib.testbed.export import write_recording
-    from simlib.testbed.grid import run_grid, standard_grid, summary
+    from simlib.testbed.grid import PREDICTED, errors, run_grid, standard_grid, summary
     from simlib.testbed.run import run_testbed
 
     if out and not out.name.endswith((".parquet", ".jsonl.gz")):
@@ -49,11 +52,16 @@ def testbed(
     if grid:
         if store or out:
             raise InputError("--grid runs both stores and names its files; leave out --store and --out")
-        conditions = standard_grid(strategy or compiled.baseline)
+        conditions = standard_grid(compiled, strategy or compiled.baseline)
         with progress_bar("conditions", len(conditions)) as step:
             table = run_grid(model, compiled, conditions, grid, seconds, seed, entry_bytes, step)
         paths = [str(grid / name) for name in table["file"]]
-        print_json(paths) if as_json else print("\n".join(paths))
+        if as_json:
+            print_json(paths)
+            return
+        print("\n".join(paths))
+        if not compiled.is_plain(compiled.strategy(strategy or compiled.baseline).discipline):
+            print_table([_in_words(row) for row in errors(read_csv(grid / PREDICTED))])
         return
     run = run_testbed(model, compiled, strategy or compiled.baseline, store or "file", seconds, seed, entry_bytes)
     if out and out.name.endswith(".jsonl.gz"):
@@ -71,3 +79,11 @@ def testbed(
         ]
     )
     print("replaying the history gives every committed entry and the store's final content")
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, str]:
+    """A row of `grid.errors` for people: errors of rates in percentage points."""
+    rates = {"error": "error", "noise_off": "noise off", "same_draws": "same draws"}
+    points = {word: f"{100 * row[name]:.2f} pp" if name in row else "" for name, word in rates.items()}
+    within = f"{row['within_a_fifth']} of {row['conditions']}" if "within_a_fifth" in row else ""
+    return {"figure": row["figure"], "conditions": f"{row['conditions']}", **points, "within 20 %": within}

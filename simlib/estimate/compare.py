@@ -16,13 +16,23 @@ from simlib.common.differences import changes, flat
 from simlib.common.errors import InputError
 from simlib.common.files import replacing
 from simlib.common.shipped import find
+from simlib.estimate.discipline_words import discipline_words
 from simlib.estimate.experiment import run
 from simlib.estimate.intervals import Difference, Mean, Rate
+from simlib.estimate.outcomes import OUTCOMES, rate_of
 from simlib.estimate.result import Result
 from simlib.estimate.stored import MODEL_VERSION, STORED_VERSION, Stored, pack, unpack
 from simlib.estimate.totals import Records
 from simlib.workload.workload import DESCRIPTIVE, load_workload
 
+COMPARED = {
+    "lost_write_rate": "lost writes",
+    "any_loss": "transactions that clobber",
+    "conflict_rate": "attempts rejected",
+    "false_conflict_rate": "attempts rejected falsely",
+    "failed_rate": "failed units of work",
+}
+"""The outcomes that are compared beside the clobber rate, and what people call them."""
 NO_SECOND = "there is nothing to compare with; give a second result or workload, or a strategy of the first (against)"
 
 
@@ -60,6 +70,7 @@ class Comparison:
         difference: of the clobber rates.
         by_field: field -> of how often it was clobbered, in clobbers a unit of work.
         by_site: write site -> of the share of its transactions that clobber.
+        outcomes: outcome -> of the other rates: lost writes, and what the strategies cost.
         changed: what differs in the inputs, a line each; from the second to the first.
     """
 
@@ -68,6 +79,7 @@ class Comparison:
     difference: Difference
     by_field: Mapping[str, Difference]
     by_site: Mapping[str, Difference]
+    outcomes: Mapping[str, Difference]
     changed: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -79,6 +91,7 @@ class Comparison:
             "difference": _json(self.difference),
             "by_field": {name: _json(difference) for name, difference in self.by_field.items()},
             "by_site": {name: _json(difference) for name, difference in self.by_site.items()},
+            "outcomes": {name: _json(difference) for name, difference in self.outcomes.items()},
             "inputs_changed": list(self.changed),
         }
 
@@ -170,6 +183,9 @@ def _stored(result: Result) -> Stored:
             name: {f"{site}.{field}": str(rule) for site, table in of.items() for field, rule in table.items()}
             for name, of in rules.items()
         },
+        "disciplines": {
+            name: discipline_words(result.case, result.case.strategies[name].discipline) for name in result.strategies
+        },
         "strategies": list(result.strategies),
         "baseline": result.baseline,
         "fields": list(result.case.fields),
@@ -193,7 +209,7 @@ def _sample(stored: Stored, strategy: str, source: str) -> Sample:
     return Sample(
         name=f"{strategy} on {about['workload']}",
         inputs=about["inputs"]
-        | {"strategy": strategy}
+        | {"strategy": strategy, "discipline": about["disciplines"][strategy]}
         | {f"rule {key}": rule for key, rule in about["rules"][strategy].items()},
         fields=tuple(about["fields"]),
         sites=tuple(about["sites"]),
@@ -230,8 +246,13 @@ def compare(one: Sample, other: Sample) -> Comparison:
         Difference(one.rate, other.rate),
         {name: _difference(one, other, "clobbered_fields", "units", number) for number, name in enumerate(one.fields)},
         {name: _difference(one, other, "clobbering", "transactions", number) for number, name in enumerate(one.sites)},
+        {name: Difference(*(_rate(sample, name) for sample in (one, other))) for name in COMPARED},
         tuple(changes(other.inputs, one.inputs)),
     )
+
+
+def _rate(sample: Sample, outcome: str) -> Rate:
+    return rate_of(OUTCOMES[outcome], sample.numbers, sample.numbers)
 
 
 def _difference(one: Sample, other: Sample, events: str, of: str, number: int) -> Difference:

@@ -177,7 +177,7 @@ def gate(
             is out of range.
     """
     if not limits:
-        raise InputError("check: no limit; give --max-clobber-rate, --max-lost-write-rate or --max-noticed")
+        raise InputError("check: no limit; give --max-clobber-rate, --max-lost-write-rate, --max-failed-rate or --max-noticed")
     for outcome, limit in limits.items():
         bounds.GATE_LIMIT.check(option(outcome), limit)
     bounds.GATE_CONFIDENCE.check("confidence", confidence)

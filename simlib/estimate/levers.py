@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simlib.common import bounds
+from simlib.common.files import validated
 from simlib.estimate.experiment import run
 from simlib.estimate.result import Result
 from simlib.workload.distributions import scaled
@@ -65,6 +66,18 @@ def _more_sessions(data: dict[str, Any], factor: float) -> None:
 def _more_traffic(data: dict[str, Any], factor: float) -> None:
     for flow in data["traffic"].values():
         flow["rate"] *= factor
+
+
+def with_traffic(workload: Workload, factor: float) -> Workload:
+    """The workload with so many times its traffic, of every kind, and run for as many arrivals: so much less long.
+
+    Raises:
+        InputError: it is beyond what a workload may have.
+    """
+    data = workload.model_dump()
+    _more_traffic(data, factor)
+    data["duration"] /= factor
+    return validated(Workload, data, f"workload {workload.workload} with {factor:.3g} times its traffic")
 
 
 def _lever(workload: Workload, name: str, value: float, change: Callable[[dict[str, Any], float], None]) -> Lever:

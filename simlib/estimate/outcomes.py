@@ -16,6 +16,10 @@ OUTCOMES: Mapping[str, Counts] = {
     "clobber_rate": lambda each: (each["clobbered_units"], each["units"]),
     "racing_clobber_rate": lambda each: (each["racing_units"], each["units"]),
     "lost_write_rate": lambda each: (each["lost"], each["writes"]),
+    "any_loss": lambda each: (each["clobbering"].sum(axis=-1), each["transactions"].sum(axis=-1)),
+    "conflict_rate": lambda each: (each["conflicts"], each["guarded"]),
+    "false_conflict_rate": lambda each: (each["false_conflicts"], each["guarded"]),
+    "failed_rate": lambda each: (each["units_failed"], each["units_begun"]),
 }
 """Those that every case has, by the names of a result's columns."""
 NOTICED = "noticed."

@@ -83,7 +83,7 @@ class Result:
 
     def any_loss(self, strategy: str) -> Rate:
         """Share of all transactions that clobber, at whatever site: also those that are part of no unit of work."""
-        return self._rate(strategy, lambda each: (each["clobbering"].sum(axis=1), each["transactions"].sum(axis=1)))
+        return self._rate(strategy, OUTCOMES["any_loss"])
 
     def clean(self, strategy: str) -> bool:
         """Whether no figure of loss is above zero: the clobber rate, the lost writes, and the losses at every site."""
@@ -92,15 +92,15 @@ class Result:
 
     def conflict_rate(self, strategy: str) -> Rate:
         """Share of the attempts that a guard looked at and rejected."""
-        return self._rate(strategy, lambda each: (each["conflicts"], each["guarded"]))
+        return self._rate(strategy, OUTCOMES["conflict_rate"])
 
     def false_conflict_rate(self, strategy: str) -> Rate:
         """Share of the same attempts that were rejected although they would have left what is right."""
-        return self._rate(strategy, lambda each: (each["false_conflicts"], each["guarded"]))
+        return self._rate(strategy, OUTCOMES["false_conflict_rate"])
 
     def failed_rate(self, strategy: str) -> Rate:
         """Share of the units of work that failed loudly: no lock in time, or rejected for the last time."""
-        return self._rate(strategy, lambda each: (each["units_failed"], each["units_begun"]))
+        return self._rate(strategy, OUTCOMES["failed_rate"])
 
     def retries_per_unit(self, strategy: str) -> Mean:
         """Attempts after the first, for each unit of work."""

@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from simlib.estimate.intervals import Difference, Mean
-from simlib.estimate.result import Result
+if TYPE_CHECKING:  # lists of strategies have words and no estimates, and want no SciPy
+    from simlib.estimate.intervals import Difference, Mean
+    from simlib.estimate.result import Result
 
 
-def rate_text(rate: Mean | Difference) -> str:
+def rate_text(rate: "Mean | Difference") -> str:
     """An estimate with its interval, or with the bound where nothing was seen."""
+    from simlib.estimate.intervals import Difference
+
     low, high = rate.interval() or (math.nan, math.nan)
     return interval_text(rate.estimate, low, high, points if isinstance(rate, Difference) else percent)
 
@@ -62,7 +66,7 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 100 else f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
 
 
-def overload_note(result: Result) -> str:
+def overload_note(result: "Result") -> str:
     """That the lock is asked for more than it can give, and what that means for the other numbers; empty where it is not."""
     if not (overloaded := result.overloaded):
         return ""

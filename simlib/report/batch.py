@@ -119,6 +119,7 @@ def _record(batch: Batch, member: Member, inputs: dict[str, str], made: Made) ->
         inputs=inputs,
         verdict=made.finding.verdict,
         rates=made.finding.rates,
+        failed_units=made.finding.failed_units,
     )
 
 

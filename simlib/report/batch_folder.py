@@ -50,7 +50,7 @@ class Record(Strict):
         seconds: how long it took.
         date: when it ended, in UTC.
         digest: of all that it was made of; `inputs` has one for each kind.
-        verdict, rates: of its finding; none if it failed.
+        verdict, rates, failed_units: of its finding; none if it failed.
         reason: why it failed.
     """
 
@@ -66,6 +66,7 @@ class Record(Strict):
     inputs: dict[str, str]
     verdict: str = ""
     rates: dict[str, Share] = {}
+    failed_units: dict[str, Share] = {}
 
     @property
     def stem(self) -> str:

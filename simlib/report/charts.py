@@ -23,6 +23,8 @@ from simlib.report.table import Columns, share, whole
 
 ROW = 0.36
 """Inches of height a row."""
+PANELS = 5
+"""As many stand beside each other; the others below."""
 
 
 def clobber_rates(result: Result) -> Figure:
@@ -83,9 +85,13 @@ def by_field_and_kind(result: Result) -> Figure:
     units = {name: result.clobber_rate(name).exposures.sum() for name in shown}
     rows = np.flatnonzero(sum((counts[name].sum(axis=1) for name in shown), np.zeros(len(result.case.fields))))
     fields = [result.case.fields[row] for row in rows]
+    across = min(PANELS, max(1, len(shown)))
+    down = -(-max(1, len(shown)) // across)
 
     def drawing(figure: Canvas) -> None:
-        panels = figure.subplots(1, max(1, len(shown)), sharey=True, sharex=True, squeeze=False)[0]
+        panels = figure.subplots(down, across, sharey=True, sharex=True, squeeze=False).ravel()
+        for axes in panels[max(1, len(shown)) :]:
+            axes.set_visible(False)
         for axes, name in zip(panels, shown, strict=False):
             _stacked(
                 axes, range(len(fields)), 1000 * counts[name][rows] / units[name], [KIND_COLOURS[kind] for kind in KINDS], 0.7
@@ -110,7 +116,8 @@ def by_field_and_kind(result: Result) -> Figure:
     columns: Columns = {name: itemgetter(name) for name in ("strategy", "field")} | {kind: whole(kind) for kind in KINDS}
     finding = _fields_finding(result, counts[result.baseline])
     alt = f"Stacked bars of clobbered fields by field and kind for {listed(shown) or 'no strategy'}. {finding}"
-    return draw(frame, columns, (8, 1.3 + 0.24 * max(1, len(fields))), drawing, finding=finding, alt=alt)
+    height = 1.3 + 0.24 * max(1, len(fields)) + (down - 1) * (0.5 + 0.2 * len(fields))
+    return draw(frame, columns, (8, height), drawing, finding=finding, alt=alt)
 
 
 def _fields_finding(result: Result, baseline: Ints) -> str:

@@ -8,10 +8,10 @@ from importlib.metadata import version
 
 from simlib.common.differences import changes
 from simlib.common.errors import InputError
-from simlib.estimate.compare import NO_SECOND, Comparison, Sample, compare, find_samples
+from simlib.estimate.compare import COMPARED, NO_SECOND, Comparison, Sample, compare, find_samples
 from simlib.estimate.intervals import Difference
 from simlib.estimate.wording import rate_text
-from simlib.report.comparison_charts import FIELDS, RATES, SITES, Quantity, differences
+from simlib.report.comparison_charts import FIELDS, OUTCOMES, RATES, SITES, Quantity, differences
 from simlib.report.figure import Figure
 from simlib.report.finding import Finding, Share
 from simlib.report.html import Html, bullets, coded, paragraphs, safe
@@ -97,12 +97,17 @@ class Study:
         """By write site."""
         return self._figure(self._first.by_site if self._first else {}, SITES)
 
+    def outcomes(self) -> Figure | Html:
+        """By outcome: lost writes, and what guards and locks cost."""
+        found = self._first.outcomes if self._first else {}
+        return self._figure({COMPARED[name]: each for name, each in found.items()}, OUTCOMES)
+
     @property
     def _first(self) -> Comparison | None:
         return next(iter(self.found.values()), None)
 
     def _figure(self, found: Mapping[str, Difference], what: Quantity) -> Figure | Html:
-        """The figure; of fields and sites only those that A or B clobbers."""
+        """The figure; of fields, sites and outcomes only those of which A or B has any."""
         if self.refused:
             return paragraphs(NOT_PAIRED)
         shown = {
@@ -111,7 +116,11 @@ class Study:
             if each.rate.exposures.any() and each.baseline.exposures.any()
             if what is RATES or each.rate.totals.any() or each.baseline.totals.any()
         }
-        return differences(shown, what) if shown else paragraphs(f"No {what.of} has a clobber in A or in B.")
+        return (
+            differences(shown, what)
+            if shown
+            else paragraphs(f"No {what.of} has a {'count' if what is OUTCOMES else 'clobber'} in A or in B.")
+        )
 
     def inputs(self) -> Html:
         """What differs in the inputs."""

@@ -40,6 +40,7 @@ def per_hundred(difference: float) -> str:
 RATES = Quantity("strategy", "strategies", "share of units of work that clobber, in percentage points")
 FIELDS = Quantity("field", "fields", "clobbers per 100 units of work", per_hundred)
 SITES = Quantity("write site", "write sites", "share of its transactions that clobber, in percentage points")
+OUTCOMES = Quantity("outcome", "outcomes", "shares, in percentage points")
 
 
 def told_apart(difference: Difference) -> bool:
@@ -105,7 +106,12 @@ def _finding(found: Mapping[str, Difference], what: Quantity) -> str:
         return f"A and B cannot be told apart by any {what.of}."
     most = max(told, key=lambda name: abs(told[name].estimate))
     more = "more" if told[most].estimate > 0 else "fewer"
-    text = f"A has {more} clobbers than B at {most}" if what is not RATES else f"A clobbers in {more} units than B with {most}"
+    if what is OUTCOMES:
+        text = f"A has {more} {most} than B"
+    else:
+        text = (
+            f"A has {more} clobbers than B at {most}" if what is not RATES else f"A clobbers in {more} units than B with {most}"
+        )
     text += f": {_text(told[most], what)}"
     text += " per 100 units of work" if what is FIELDS else ""
     return f"{text}. {len(told)} of {len(found)} {what.all_of} are told apart." if len(found) > 1 else f"{text}."

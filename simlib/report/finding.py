@@ -48,17 +48,19 @@ class Finding(Strict):
         verdict: prose, with `code` in backticks and **strong** words; what is longer than LONGEST is cut.
         rates: strategy -> its clobber rate; the baseline first. A notebook's file sorts the keys of what it holds, so there it
             is a list of pairs; a mapping is taken, too.
+        failed_units: strategy -> the share of its units of work that fail; likewise, of those of which any did.
     """
 
     verdict: str = ""
     rates: dict[str, Share] = Field({}, max_length=100)
+    failed_units: dict[str, Share] = Field({}, max_length=100)
 
     @field_validator("verdict")
     @classmethod
     def _cut(cls, verdict: str) -> str:
         return verdict if len(verdict) <= LONGEST else f"{verdict[: LONGEST - 1]}…"
 
-    @field_validator("rates", mode="before")
+    @field_validator("rates", "failed_units", mode="before")
     @classmethod
     def _from_pairs(cls, rates: Any) -> Any:
         pairs = isinstance(rates, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in rates)
@@ -67,7 +69,7 @@ class Finding(Strict):
     def bundle(self) -> dict[str, Any]:
         """It as an output of a notebook: type -> data."""
         data = self.model_dump(mode="json")
-        return {MIME: data | {"rates": [list(pair) for pair in data["rates"].items()]}}
+        return {MIME: data | {name: [list(pair) for pair in data[name].items()] for name in ("rates", "failed_units")}}
 
 
 def read_finding(notebook: Any) -> Finding:

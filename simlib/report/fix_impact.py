@@ -10,6 +10,7 @@ from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError, allowed
 from simlib.common.shipped import RECORDING
 from simlib.estimate.experiment import ENGINES, find_example, run
+from simlib.estimate.frontier import shows_price
 from simlib.estimate.result import Result
 from simlib.replay.counterfactual import Counterfactual, counterfactual
 from simlib.replay.judging import KIND_MEANINGS, KINDS
@@ -18,7 +19,9 @@ from simlib.replay.replay import Outcomes
 from simlib.report import charts
 from simlib.report import impact_tables as tables
 from simlib.report.diagram import sequence
+from simlib.report.efforts import efforts
 from simlib.report.figure import Figure
+from simlib.report.frontier_chart import frontier_chart
 from simlib.report.html import Html, bullets, coded, marked, paragraphs
 from simlib.report.impact_method import command, method
 from simlib.report.lever_chart import lever_chart
@@ -127,6 +130,15 @@ class Impact:
     def price(self) -> Figure:
         """Lock wait and hold."""
         return price(self.result)
+
+    def efforts(self) -> Table | Html:
+        """Conflicts, failed units of work and latency, where guards or locks of its own make any."""
+        return efforts(self.result) if shows_price(self.result) else Html("")
+
+    def frontier(self) -> Figure | Html:
+        """What each strategy leaves clobbered against what it costs, where guards or locks of its own cost something."""
+        shown = shows_price(self.result) and self.result.clobber_rate(self.result.baseline).exposures.any()
+        return frontier_chart(self.result) if shown else Html("")
 
     def recorded(self) -> Figure | Html:
         """The counterfactual on the recording."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from simlib.case.case import Noticed
+from simlib.case.case import Case, Noticed
+from simlib.estimate.discipline_words import USUAL, discipline_words
 from simlib.estimate.result import Result
 from simlib.estimate.wording import milliseconds, percent, points, seconds
 from simlib.report.html import Html, bullets, coded, marked, paragraphs, safe, table_html, two_lines
@@ -79,9 +80,15 @@ def rules(result: Result) -> Html:
             lambda text: Html(marked(text))
         )
         pieces.append(f"<p>Write site {marked(f'`{site}`')}:</p>{table_html(table)}")
-    sources = bullets([f"`{name}`: {case.strategy(name).source}." for name in result.strategies])
+    sources = bullets([f"`{name}`: {case.strategy(name).source}.{_discipline(case, name)}" for name in result.strategies])
     note = "`*` is the field's own name. An en dash: the key is absent from the patch, so the fresh value stays."
     return Html(sources.text + "".join(pieces) + paragraphs(note).text)
+
+
+def _discipline(case: Case, name: str) -> str:
+    """How it gets at the store, where that is unusual."""
+    words = discipline_words(case, case.strategy(name).discipline)
+    return "" if words == USUAL else f" {words[0].upper()}{words[1:]}"
 
 
 def _grouped(keys: Mapping[str, str]) -> list[list[str]]:

@@ -84,6 +84,7 @@ _COLUMNS = (
 """Heading, its name in the address, and how it is sorted; without a name it is not."""
 _LEGEND = (
     "Rates are shares with 95 % intervals, on a logarithmic scale; a hollow mark is an upper bound, as nothing was seen. "
+    "Fails: the share of units of work that end in an error. "
     "Over time: the first of them; a dotted line says that its inputs changed, a coloured mark that it moved: its interval has "
     "nothing in common with that of the run before."
 )
@@ -121,7 +122,9 @@ def _links(record: Record, there: set[str]) -> str:
 
 
 def _rates(first: tuple[str, Share] | None, record: Record) -> str:
-    return f"{rates_picture(record.rates)}<small>{safe(first[0])}: {safe(words(first[1]))}</small>" if first else ""
+    failed = "".join(f"<small>{safe(name)} fails {safe(words(share))}</small>" for name, share in record.failed_units.items())
+    rate = f"{rates_picture(record.rates)}<small>{safe(first[0])}: {safe(words(first[1]))}</small>" if first else ""
+    return rate + failed
 
 
 def _plain(value: object) -> str:

@@ -17,9 +17,9 @@ from simlib.search.prove import Proofs
 def verdict(result: Result, proofs: Proofs | None) -> Html:
     """The verdict: first the baseline, then a line for each other strategy, then what the workload cannot speak of."""
     others = [name for name in result.strategies if name != result.baseline]
-    lines = bullets([_on(result, proofs, name) for name in others]) if others else Html("")
+    lines = bullets([_on(result, proofs, name) + _failing(result, name) for name in others]) if others else Html("")
     overloaded = paragraphs(f"**{note}**").text if (note := overload_note(result)) else ""
-    first = f"{_lead(result)} {_on_baseline(result, proofs)}".strip()
+    first = f"{_lead(result)} {_on_baseline(result, proofs)}{_failing(result, result.baseline)}".strip()
     rest = f"{lines.text}{paragraphs(_not_exercised(result)).text}"
     return Html(f'<div class="verdict">{overloaded}{paragraphs(first).text}{rest}</div>', _finding(result, first))
 
@@ -27,7 +27,18 @@ def verdict(result: Result, proofs: Proofs | None) -> Html:
 def _finding(result: Result, verdict: str) -> Finding:
     names = sorted(result.strategies, key=lambda name: name != result.baseline)
     rates = {name: result.best_rate(name) for name in names}
-    return Finding(verdict=verdict, rates={name: Share.of(rate) for name, rate in rates.items() if rate.exposures.any()})
+    failed = {name: result.failed_rate(name) for name in names}
+    return Finding(
+        verdict=verdict,
+        rates={name: Share.of(rate) for name, rate in rates.items() if rate.exposures.any()},
+        failed_units={name: Share.of(rate) for name, rate in failed.items() if rate.totals.any()},
+    )
+
+
+def _failing(result: Result, name: str) -> str:
+    """A loss of another kind: what ended in an error."""
+    rate = result.failed_rate(name)
+    return f" **{rate_text(rate)}** of {result.case.words.units} fail." if rate.totals.any() else ""
 
 
 def why(result: Result) -> Html:

@@ -14,8 +14,8 @@ from simlib.common.errors import InputError
 from simlib.common.files import replacing
 from simlib.replay.recording_file import recorded_kinds
 from simlib.replay.replay import replay_strategy
+from simlib.testbed.entry import INITIAL
 from simlib.testbed.run import TestbedRun
-from simlib.testbed.stores import INITIAL
 
 
 def write_recording(run: TestbedRun, path: Path) -> None:
@@ -29,6 +29,8 @@ def write_recording(run: TestbedRun, path: Path) -> None:
             say what a recording calls things.
     """
     history, case = run.history, run.case
+    if history.attempts is not None:
+        raise InputError(f"{path}: a recording has no attempts; write the history as Parquet")
     kind_of = {(write.flow, write.site): kind for kind, write in recorded_kinds(case, str(path)).items()}
     flows = {(history.kinds[kind], history.sites[site]) for kind, site in zip(history.kind, history.site, strict=True)}
     if more := sorted(flows - set(kind_of)):
@@ -83,7 +85,7 @@ def _line(run: TestbedRun, row: int, serial: Codes, kind_of: Mapping[tuple[str, 
     def shown(number: int) -> int:
         return INITIAL if number == INITIAL else int(run.step[number])
 
-    fresh, snapshot = int(run.fresh[row]), int(history.snapshot[row])
+    fresh, snapshot = int(run.base[row]), int(history.snapshot[row])
     before = {
         "read": _ms(history.read[row]),
         "read_rev": shown(snapshot),

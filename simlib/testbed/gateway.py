@@ -1,153 +1,21 @@
-"""A real gateway: one process that makes its flows' transactions against a real store.
-
-`Gateway.flow` is the live twin of `simpy_model.flow`: read, prepare, queue, lock, hold, commit; real waits and a real store.
-"""
+"""A real gateway: one process that makes its flows' transactions against a real store."""
 
 import asyncio
 import selectors
 import sqlite3
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from simlib.case.case import Case, Strategy
-from simlib.case.evaluator import evaluate, merge
-from simlib.case.snapshots import IN_LOCK, NONE, OWN
-from simlib.common.arrays import Codes, Floats, Ints
-from simlib.model.plan import Plan
-from simlib.testbed.stores import INITIAL, STORES, Entry, SessionStore, clock
-from simlib.workload.workload import Store
+from simlib.model.plan import make_plan
+from simlib.model.terms import Timetable, make_terms
+from simlib.testbed.entry import INITIAL, Entry, SessionStore, clock
+from simlib.testbed.flow import Flow, Process, Tried
+from simlib.testbed.job import Ended, Job
+from simlib.testbed.locks import Locks
 
-
-@dataclass(frozen=True)
-class Job:
-    """What every gateway of a run is told.
-
-    Attributes:
-        store: `file` or `sqlite`.
-        folder: where the store is.
-        settings: the workload's section `store`.
-        case, strategy: whose rules write.
-        plan: the draws. Its `hold` is only the computing that is done in the lock; the rest of a hold takes what it takes.
-        arrive: (flows,) seconds after the start.
-        site: (transactions,) site number.
-        request: (transactions, request keys) value codes.
-    """
-
-    store: str
-    folder: Path
-    settings: Store
-    case: Case
-    strategy: Strategy
-    plan: Plan
-    arrive: Floats
-    site: Ints
-    request: Codes
-
-
-class Ended(NamedTuple):
-    """One transaction that ended. Times on the clock, in seconds.
-
-    `snapshot` and `fresh` are the revisions that the snapshot and the in-lock entry showed; `written`: (fields,) value codes of
-    the entry committed. A transaction that gave up (not `ok`) saw no `fresh` and wrote nothing.
-    """
-
-    step: int
-    read: float
-    queued: float
-    lock: float
-    end: float
-    ok: bool
-    snapshot: int
-    fresh: int
-    written: Codes
-
-
-@dataclass
-class Gateway:
-    """One process on the store.
-
-    Attributes:
-        number: which of the run's gateways it is.
-        job: what it was told.
-        store: its way to the store.
-        nothing: an empty entry, for a transaction that has read nothing.
-        start: when the run starts, in seconds of the clock.
-        ended: the transactions that ended so far.
-    """
-
-    number: int
-    job: Job
-    store: SessionStore
-    nothing: Entry
-    start: float
-    ended: list[Ended] = field(default_factory=list)
-
-    async def arrivals(self) -> None:
-        """Start every flow of this gateway at its time of arrival, and see them all to their end."""
-        async with asyncio.TaskGroup() as flows:
-            for number in np.flatnonzero(np.array(self.job.plan.gateway) == self.number).tolist():
-                await asyncio.sleep(max(0.0, self.start + self.job.arrive[number] - clock()))
-                flows.create_task(self.flow(number))
-
-    async def flow(self, number: int) -> None:
-        """One flow: its transactions, one after the other; the first that gives up ends it."""
-        plan, session = self.job.plan, self.job.plan.session[number]
-        snapshots: list[Entry] = []
-        for step in range(plan.first[number], plan.first[number + 1]):
-            if snapshots:
-                await asyncio.sleep(plan.after[step])
-            read = clock()
-            inherits = plan.inherits[step]
-            if inherits:
-                snapshot = snapshots[-inherits]
-            else:
-                snapshot = self.store.read(session) if plan.reads[step] == OWN else self.nothing
-            if plan.prepare[step]:
-                await asyncio.sleep(plan.prepare[step])
-            taken = await self.write(step, session, snapshot, read)
-            if taken is None:
-                return
-            snapshots.append(taken)
-
-    async def write(self, step: int, session: int, snapshot: Entry, read: float) -> Entry | None:
-        """Queue, lock, merge the patch over the fresh entry, commit; returns the snapshot used, None if the lock timed out.
-
-        The patch is a function of snapshot, fresh entry and request alone, so it is evaluated where all three are at hand. The
-        time that computing it takes is spent before the queue or in the lock, as the strategy says.
-        """
-        job, plan, queued = self.job, self.job.plan, clock()
-        async with self.store.queue:
-            lock = await self.store.lock()
-            if lock is None:
-                gave_up = clock()
-                self.ended.append(
-                    Ended(step, read, queued, gave_up, gave_up, False, snapshot.revision, INITIAL, self.nothing.codes)
-                )
-                return None
-            if plan.reads[step] == IN_LOCK:
-                snapshot = self.store.read(session)
-            fresh = self.store.fresh(session)
-            if plan.reads[step] == NONE:
-                snapshot = fresh
-            if plan.hold[step]:
-                await asyncio.sleep(plan.hold[step])
-            written = patched(job, step, snapshot, fresh)
-            end = await self.store.commit(session, Entry(written, step))
-            self.ended.append(Ended(step, read, queued, lock, end, True, snapshot.revision, fresh.revision, written))
-        return snapshot
-
-
-def patched(job: Job, step: int, snapshot: Entry, fresh: Entry) -> Codes:
-    """(fields,) the value codes that the strategy commits."""
-    patch, entry = np.empty((2, fresh.codes.size), dtype=np.int32)
-    entries = np.stack([snapshot.codes, fresh.codes])
-    evaluate(job.strategy.program, job.site[step], entries, 0, 1, job.request, step, patch)
-    merge(fresh.codes, patch, entry)
-    return entry
+_DRAWN_BEFORE = 4
+"""Attempts whose times are drawn before the clock starts; those of later ones are when the first transaction needs them."""
 
 
 def run_gateway(pipe: Connection, number: int, job: Job) -> None:
@@ -161,18 +29,48 @@ def run_gateway(pipe: Connection, number: int, job: Job) -> None:
 
 
 async def _run(number: int, job: Job, pipe: Connection) -> list[Ended]:
-    store = STORES[job.store](job.folder, job.case.fields, job.settings)
+    store = job.manner.open(job.folder, job.case.fields, job.workload.store)
     try:
-        nothing = Entry(np.zeros(len(job.case.fields), dtype=np.int32), INITIAL)
-        if job.site.size:
-            patched(job, 0, nothing, nothing)  # compiles the evaluator before the clock starts
-        store.read(0)
+        process = make_process(job, store)
+        _warm_up(process)
         pipe.send("ready")
-        gateway = Gateway(number, job, store, nothing, start=pipe.recv())
-        await gateway.arrivals()
-        return gateway.ended
+        await arrivals(process, number, start=pipe.recv())
+        return process.ended
     finally:
         store.close()
+
+
+def make_process(job: Job, store: SessionStore) -> Process:
+    """What the flows of one process share, in a process that has opened the store."""
+    given, discipline = (job.workload, job.case, job.traffic), job.strategy.discipline
+    plan = make_plan(job.case, job.traffic, discipline)
+    return Process(
+        job=job,
+        store=store,
+        locks=Locks(job.folder, job.workload.store, store, job.manner.own_lock),
+        plan=plan.plain(),
+        terms=make_terms(*given, discipline).plain(),
+        timetable=Timetable(*given, discipline, plan),
+        nothing=Entry(np.zeros(len(job.case.fields), dtype=np.int32), INITIAL),
+    )
+
+
+def _warm_up(process: Process) -> None:
+    """Compile, draw and open what would else take its time when the clock runs."""
+    times = [process.times_of(attempt + 1) for attempt in range(min(_DRAWN_BEFORE, process.timetable.most))]
+    if process.plan.site:
+        process.patched(0, process.nothing, process.nothing)
+        process.judge(Tried(0, process.plan.site[0], 1, 0.0, times[0]), process.nothing, process.nothing)
+    process.store.read(0)
+
+
+async def arrivals(process: Process, number: int, start: float) -> None:
+    """Start every flow of this gateway at its time of arrival, and see them all to their end."""
+    plan = process.plan
+    async with asyncio.TaskGroup() as flows:
+        for flow in np.flatnonzero(np.array(plan.gateway) == number).tolist():
+            await asyncio.sleep(max(0.0, start + plan.arrive[flow] - clock()))
+            flows.create_task(Flow(process, flow, plan.session[flow]).live())
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

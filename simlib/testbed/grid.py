@@ -13,11 +13,17 @@ from simlib.case.case import Case
 from simlib.common.arrays import Floats
 from simlib.common.errors import InputError
 from simlib.common.files import file_name, make_folder, replacing, validated
-from simlib.model.history import write_parquet
+from simlib.model.history import COMMITTED, OUTCOMES, TIMED_OUT, write_parquet
 from simlib.replay.replay import replay_strategy
+from simlib.testbed.predict import Predicted, predict, rms_error
 from simlib.testbed.run import TestbedRun, run_testbed
-from simlib.testbed.stores import STORES
+from simlib.testbed.stores import STORES, manner_of
 from simlib.workload.workload import Workload
+
+PREDICTED = "predicted.csv"
+"""The file of a grid's folder that holds what the model predicts of each condition."""
+WITHIN = 0.2
+"""Share by which a predicted latency may be off."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,24 @@ def grid(
     return [Condition(*values) for values in itertools.product(stores, loads, sessions, gateways, strategies)]
 
 
-def standard_grid(strategy: str) -> list[Condition]:
-    """Sixteen conditions: both stores, the load as it is and fourfold, few sessions and more, one process and two."""
-    return grid(list(STORES), [1, 4], [3, 10], [1, 2], [strategy])
+def standard_grid(case: Case, strategy_name: str) -> list[Condition]:
+    """Sixteen conditions: both stores, the load as it is and fourfold, few sessions and more, one process and two.
+
+    A store that cannot carry out the strategy's discipline is left out.
+
+    Raises:
+        InputError: neither store can.
+    """
+    strategy, able, reasons = case.strategy(strategy_name), [], []
+    for store in STORES:
+        try:
+            manner_of(store, case, strategy)
+            able.append(store)
+        except InputError as error:
+            reasons.append(error)
+    if not able:
+        raise reasons[-1]
+    return grid(able, [1, 4], [3, 10], [1, 2], [strategy_name])
 
 
 def run_grid(
@@ -80,7 +101,7 @@ def run_grid(
     """Run the conditions one after the other, with seeds that count up from `seed`.
 
     After each of them, its history (`CONDITION.parquet`) and the summary so far (`summary.csv`) are written, so that what was
-    finished stays.
+    finished stays; and of a strategy whose discipline is not plain, what the model predicts (`PREDICTED`, see `predict`).
 
     Args:
         workload: what is run.
@@ -99,6 +120,7 @@ def run_grid(
         InputError, RunError: as `run_testbed`.
     """
     rows: list[dict[str, Any]] = []
+    predicted: list[dict[str, Any]] = []
     try:
         make_folder(folder)
     except OSError as error:
@@ -113,18 +135,47 @@ def run_grid(
         write_parquet(run.history, folder / name, run.strategy)
         given = {"seconds": seconds, "seed": seed + number, "entry_bytes": entry_bytes}
         rows.append({**asdict(condition), "file": name, **given, **summary(run)})
-        with replacing(folder / "summary.csv") as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
+        _write(rows, folder / "summary.csv")
+        if run.history.attempts is not None:
+            predicted += [{**asdict(condition), **each._asdict()} for each in predict(run, seed + number)]
+            _write(predicted, folder / PREDICTED)
         progress()
     return pd.DataFrame(rows)
 
 
+def _write(rows: list[dict[str, Any]], path: Path) -> None:
+    with replacing(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+def errors(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """How far the predictions of a grid are off, given what is in its file PREDICTED.
+
+    Returns:
+        a row a figure: how many conditions have it; of rates the error, root mean square, as it is and with sampling noise off,
+        and that of the model with the run's own draws; of latencies the share of conditions in which they are within WITHIN.
+    """
+    found = []
+    for name, rows in table.dropna(subset=["observed"]).groupby("figure", sort=False):
+        each = [Predicted(*row) for row in rows[list(Predicted._fields)].itertuples(index=False)]
+        if str(name).startswith("latency"):
+            near = [abs(one.predicted - one.observed) <= WITHIN * one.observed for one in each]
+            found.append({"figure": name, "conditions": len(each), "within_a_fifth": sum(near)})
+            continue
+        same = float(np.sqrt(np.mean([(one.same_draws - one.observed) ** 2 for one in each])))
+        off, noise_off = rms_error(each)
+        found.append({"figure": name, "conditions": len(each), "error": off, "noise_off": noise_off, "same_draws": same})
+    return found
+
+
 def summary(run: TestbedRun) -> dict[str, float]:
     """Counts of the run, and the 50, 95 and 99 % quantiles of each of its `timings` in seconds (NaN where there is none)."""
-    clobbers = replay_strategy(run.case, run.case.strategy(run.strategy), run.history).clobbers
+    history = run.history
+    clobbers = replay_strategy(run.case, run.case.strategy(run.strategy), history).clobbers
+    outcomes = np.where(history.ok, COMMITTED, TIMED_OUT) if history.attempts is None else history.attempts.outcome
     counts = {
-        "transactions": len(run.history),
-        "timed_out": int((~run.history.ok).sum()),
+        "transactions": int(np.unique(run.step).size),
+        **{name: int((outcomes == number).sum()) for number, name in enumerate(OUTCOMES) if number != COMMITTED},
         "clobbering": int(np.unique(clobbers.culprit).size),
         "clobbered_fields": len(clobbers),
     }
@@ -147,10 +198,11 @@ def timings(run: TestbedRun) -> dict[str, Floats]:
     history, traffic, step = run.history, run.traffic, run.step
     inside = np.isin(history.site, [run.case.sites.index(site) for site in run.case.strategy(run.strategy).in_lock])
     drawn = traffic.prepare[step] + np.where(inside, 0.0, traffic.compute[step])
-    first = np.isin(step, traffic.first[:-1])
+    once = np.ones(step.size, dtype=np.bool_) if history.attempts is None else history.attempts.number == 1
+    first = once & np.isin(step, traffic.first[:-1])
     return {
         "late": (history.read - traffic.arrive[history.flow])[first],
-        "prepare_over": history.queued - history.read - drawn,
+        "prepare_over": (history.queued - history.read - drawn)[once],
         "wait": history.lock - history.queued,
         "hold": (history.end - history.lock)[history.ok],
     }

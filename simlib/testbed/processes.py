@@ -6,8 +6,9 @@ from typing import Any
 
 from simlib.common.errors import RunError
 from simlib.common.workers import Workers
-from simlib.testbed.gateway import Ended, Job, run_gateway
-from simlib.testbed.stores import clock
+from simlib.testbed.entry import clock
+from simlib.testbed.gateway import run_gateway
+from simlib.testbed.job import TIMES, Ended, Job
 
 LEAD = 0.05
 """Seconds between the word to start and the start."""
@@ -27,8 +28,7 @@ def run_gateways(job: Job, count: int) -> list[Ended]:
             pipe.send(start)
         ended = [row for rows in _answers(pipes) for row in rows]
         workers.join()
-        times = ("read", "queued", "lock", "end")
-        return [row._replace(**{name: getattr(row, name) - start for name in times}) for row in ended]
+        return [row._replace(**{name: getattr(row, name) - start for name in TIMES}) for row in ended]
 
 
 def _answers(pipes: list[Connection]) -> list[Any]:

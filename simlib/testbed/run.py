@@ -11,38 +11,45 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from simlib.case.case import Case, Strategy
+from simlib.case.discipline import Stored
 from simlib.common import bounds
-from simlib.common.arrays import Codes, Ints
+from simlib.common.arrays import Codes, Floats, Ints
 from simlib.common.errors import InputError, RunError, allowed
 from simlib.common.files import validated
 from simlib.model.history import History
-from simlib.model.plan import make_history, make_plan, make_rows
+from simlib.model.plan import make_attempts, make_history, make_rows
 from simlib.replay.replay import replay_strategy
-from simlib.testbed.gateway import Ended, Job
+from simlib.testbed.entry import INITIAL, encode
+from simlib.testbed.job import Ended, Job
+from simlib.testbed.order import in_order, rows_by_revision, seen_by
 from simlib.testbed.processes import run_gateways
-from simlib.testbed.stores import INITIAL, STORES, Entry, encode
+from simlib.testbed.stores import STORES, Manner, exclusive, manner_of
+from simlib.workload.distributions import Constant
 from simlib.workload.traffic import Traffic, draw
 from simlib.workload.workload import Workload
+
+NOTHING = Constant(value=0.0)
 
 
 @dataclass(frozen=True)
 class TestbedRun:
-    """A run of the testbed; n transactions ended.
+    """A run of the testbed; n attempts ended.
 
     Attributes:
         store: `file` or `sqlite`.
         strategy: the strategy that really wrote.
         traffic: the draws.
-        history: what happened, in commit order; times in seconds from the start of the run.
-        step: (n,) each row's transaction in `traffic`.
-        fresh: (n,) row whose commit the in-lock entry showed; -1: the initial entry.
+        history: what happened, in the order in which it ended; times in seconds from the start of the run.
+        step: (n,) each attempt's transaction in `traffic`.
+        base: (n,) row whose commit the entry showed that was merged over, or compared with; -1: the initial entry.
+        compared: (n,) when its guard was asked, seconds; where nothing is compared, when it had the lock.
+        released: (n,) when a lock was let go of that was held until then; else when the attempt ended; seconds.
         written: (n, fields) value codes of the entries committed.
         final: (sessions, fields) value codes that the store held at the end.
     """
@@ -56,7 +63,9 @@ class TestbedRun:
     traffic: Traffic
     history: History
     step: Ints
-    fresh: Ints
+    base: Ints
+    compared: Floats
+    released: Floats
     written: Codes
     final: Codes
 
@@ -92,6 +101,7 @@ def run_testbed(
     strategy = case.strategy(strategy_name)
     if store not in STORES:
         raise InputError(f"store '{store}' is not known; {allowed(list(STORES))}")
+    manner = manner_of(store, case, strategy)
     bounds.SEED.check("seed", seed)
     bounds.TESTBED_SECONDS.check("seconds", seconds)
     bounds.ENTRY_BYTES.check("entry_bytes", entry_bytes)
@@ -101,12 +111,12 @@ def run_testbed(
     traffic = draw(timed, case, seed, 0)
     with _temporary_folder(folder) as place:
         try:
-            STORES[store].create(place, _initial(case, traffic, entry_bytes))
-            ended = run_gateways(_job(store, place, workload, case, strategy, traffic), workload.store.gateways)
-            final = _final(store, place, case, workload)
+            manner.create(place, initial_entries(case, traffic, entry_bytes))
+            ended = run_gateways(make_job(manner, place, workload, case, strategy, traffic), workload.store.gateways)
+            final = final_entries(manner, place, case, workload)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"testbed: the {store} store in {place} failed: {error}") from None
-    run = _assemble(workload, case, store, strategy_name, traffic, ended, final)
+    run = assemble(timed, case, store, strategy, traffic, ended, final)
     check_final(run)
     return run
 
@@ -117,18 +127,12 @@ def check_final(run: TestbedRun) -> None:
     Raises:
         RunError: it does not; the first differences are named.
     """
-    history, case = run.history, run.case
+    history, case, discipline = run.history, run.case, run.case.strategy(run.strategy).discipline
     entries = replay_strategy(case, case.strategy(run.strategy), history).entries
-    left = history.initial.copy()
-    newest = np.full(len(left), INITIAL)
-    for row in np.flatnonzero(history.ok):
-        session = history.session[row]
-        if newest[session] != run.fresh[row]:
-            raise RunError(
-                f"testbed: transaction {run.step[row]} found row {run.fresh[row]} in the {run.store} store, and the history "
-                f"says row {newest[session]}: two transactions held the lock at once"
-            )
-        newest[session], left[session] = row, entries[row]
+    if exclusive(case, discipline) and (discipline.stores != "store" or exclusive(case, discipline) == "store"):
+        _check_locks(run)
+    standing = standing_rows(history, discipline.stores)
+    left = np.where(standing[:, None] == INITIAL, history.initial, entries[standing] if len(entries) else history.initial)
     differs = [
         f"transaction {run.step[row]}: {_difference(run, run.written[row], entries[row])}"
         for row in np.flatnonzero(history.ok & (run.written != entries).any(axis=1))
@@ -144,6 +148,33 @@ def check_final(run: TestbedRun) -> None:
         )
 
 
+def _check_locks(run: TestbedRun) -> None:
+    """Demand that each commit was merged over the newest entry."""
+    history = run.history
+    newest = [INITIAL] * len(history.initial)
+    for row in np.flatnonzero(history.ok).tolist():
+        session = history.session[row]
+        if newest[session] != run.base[row]:
+            raise RunError(
+                f"testbed: transaction {run.step[row]} found row {run.base[row]} in the {run.store} store, and the history "
+                f"says row {newest[session]}: two transactions held the lock at once"
+            )
+        newest[session] = row
+
+
+def standing_rows(history: History, stores: Stored) -> Ints:
+    """(sessions,) the row whose commit each entry shows at the end; INITIAL: nobody's."""
+    attempts, newest = history.attempts, [INITIAL] * len(history.initial)
+    after = [newest]  # `after[n]`: after n rows
+    for row in range(len(history)):
+        if history.ok[row]:
+            if attempts is not None and stores == "store":
+                newest = list(after[attempts.seen[row]])
+            newest[history.session[row]] = row
+        after.append(newest)
+    return np.array(newest, dtype=np.int64)
+
+
 def _difference(run: TestbedRun, stored: Codes, replayed: Codes) -> str:
     def name(field: int, codes: Codes) -> str:
         return run.history.values.name(run.case.domains[run.case.fields[field]], int(codes[field]))
@@ -154,56 +185,63 @@ def _difference(run: TestbedRun, stored: Codes, replayed: Codes) -> str:
     )
 
 
-def _job(store: str, folder: Path, workload: Workload, case: Case, strategy: Strategy, traffic: Traffic) -> Job:
+def make_job(manner: Manner, folder: Path, workload: Workload, case: Case, strategy: Strategy, traffic: Traffic) -> Job:
+    """What the gateways are told: holds and checks are not drawn."""
+    times = {site: times.model_copy(update={"hold": NOTHING, "check": NOTHING}) for site, times in workload.times.items()}
     return Job(
-        store=store,
+        manner=manner,
         folder=folder,
-        settings=workload.store,
+        workload=workload.model_copy(update={"times": times}),
         case=case,
         strategy=strategy,
-        plan=make_plan(case, replace(traffic, hold=np.zeros_like(traffic.hold)), strategy.discipline).plain(),
-        arrive=traffic.arrive,
-        site=traffic.site,
-        request=traffic.request,
+        traffic=replace(traffic, hold=np.zeros_like(traffic.hold)),
     )
 
 
-def _initial(case: Case, traffic: Traffic, entry_bytes: int) -> list[dict[str, Any]]:
+def initial_entries(case: Case, traffic: Traffic, entry_bytes: int) -> list[dict[str, Any]]:
     """The entries before the first transaction. Short strings in a list take about as long to parse as a real entry does."""
     rest = ["something else"] * (entry_bytes // 18)
-    return [encode(Entry(codes, INITIAL), case.fields, rest) for codes in traffic.initial]
+    return [encode(codes, INITIAL, case.fields, rest) for codes in traffic.initial]
 
 
-def _final(store: str, folder: Path, case: Case, workload: Workload) -> Codes:
+def final_entries(manner: Manner, folder: Path, case: Case, workload: Workload) -> Codes:
     """(sessions, fields) what a newcomer finds in the store."""
-    opened = STORES[store](folder, case.fields, workload.store)
+    opened = manner.open(folder, case.fields, workload.store)
     try:
-        return np.array([opened.read(session).codes for session in range(workload.sessions.count)], dtype=np.int32)
+        return np.array([opened.direct(session).codes for session in range(workload.sessions.count)], dtype=np.int32)
     finally:
         opened.close()
 
 
-def _assemble(
-    workload: Workload, case: Case, store: str, strategy: str, traffic: Traffic, ended: list[Ended], final: Codes
+def assemble(
+    workload: Workload, case: Case, store: str, strategy: Strategy, traffic: Traffic, ended: list[Ended], final: Codes
 ) -> TestbedRun:
-    # Clocks are read while the lock is held, so lock times are in commit order. SQLite's end of a commit is read just after
-    # it, when the next one may have the lock already; it was over by then.
-    ended = sorted(ended, key=lambda row: row.lock)
-    committed = pairwise(row for row in ended if row.ok)
-    ends = {row.step: min(row.end, following.lock) for row, following in committed}
-    ended = sorted((row._replace(end=ends.get(row.step, row.end)) for row in ended), key=lambda row: row.end)
-    row_of = {row.step: number for number, row in enumerate(ended)} | {INITIAL: INITIAL}
-    rows = [(row.step, row.read, row.queued, row.lock, row.end, row.ok, row_of[row.snapshot]) for row in ended]
+    """The run, given what its gateways told in any order, and what the store held at the end."""
+    discipline = strategy.discipline
+    session = np.repeat(traffic.session, np.diff(traffic.first))
+    rows = in_order(ended, session, exclusive(case, discipline))
+    row_of = rows_by_revision(rows)
+    base = [row_of.get(row.base, INITIAL) for row in rows]
+    columns, step = make_rows(
+        traffic, [(row.step, row.read, row.queued, row.lock, row.end, not row.outcome, row_of[row.snapshot]) for row in rows]
+    )
+    tried = [
+        (row.number, row.outcome, over, seen, row.began)
+        for row, over, seen in zip(rows, base, seen_by(rows, row_of), strict=True)
+    ]
+    attempts = None if case.is_plain(discipline) else make_attempts(step, tried)
     return TestbedRun(
         workload=workload,
         case=case,
         store=store,
-        strategy=strategy,
+        strategy=strategy.name,
         traffic=traffic,
-        history=make_history(workload, case, traffic, *make_rows(traffic, rows)),
-        step=np.array([row.step for row in ended], dtype=np.int64),
-        fresh=np.array([row_of[row.fresh] for row in ended], dtype=np.int64),
-        written=np.array([row.written for row in ended], dtype=np.int32).reshape(-1, len(case.fields)),
+        history=make_history(workload, case, traffic, columns, step, attempts),
+        step=step,
+        base=np.array(base, dtype=np.int64),
+        compared=np.array([row.compared for row in rows]),
+        released=np.array([row.released for row in rows]),
+        written=np.array([row.written for row in rows], dtype=np.int32).reshape(-1, len(case.fields)),
         final=final,
     )
 

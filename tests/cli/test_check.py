@@ -31,7 +31,7 @@ def test_several_limits_make_one_line_and_one_exit_status() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "check: no limit; give --max-clobber-rate, --max-lost-write-rate or --max-noticed"),
+        ((), "check: no limit; give --max-clobber-rate, --max-lost-write-rate, --max-failed-rate or --max-noticed"),
         (("--max-noticed", "x"), "--max-noticed: 'x' is no limit; allowed: NAME=RATE, as wrong_model=0.01"),
         (("--max-noticed", "wrong_model=nan"), "--max-noticed: 'wrong_model=nan' is no limit"),
         (("--max-noticed", "wrong_model=2"), "max-noticed wrong_model: 2.0 is too large"),
@@ -41,3 +41,13 @@ def test_several_limits_make_one_line_and_one_exit_status() -> None:
 )
 def test_a_limit_that_cannot_be_meant_is_refused(options: tuple[str, ...], says: str) -> None:
     assert says in str(called(*options).exception)
+
+
+def test_units_that_fail_are_held_against_a_limit_of_their_own() -> None:
+    words = ["check", "busy-team", "--case", "openclaw-cures", "--set", "duration=60", "--max-failed-rate", "0.1"]
+    done = CliRunner().invoke(app, [*words, "--strategy", "reordered-bytes"])
+    assert done.exit_code == 1
+    assert "fail: reordered-bytes: a failed rate of " in done.stdout
+    assert "is above the limit of 10.0 %" in done.stdout
+    done = CliRunner().invoke(app, [*words, "--strategy", "bytes-four-tries"])
+    assert done.exit_code == 0

@@ -195,7 +195,7 @@ def test_the_committed_schemas_are_those_of_the_models():
         (("compare", "quiet"), r"compare: give a second result or workload, or --against STRATEGY"),
         (
             ("sweep", "nope", "--out", "x"),
-            r"nope: no such file, and no shipped one of that name in data/sweeps; allowed: full, small",
+            r"nope: no such file, and no shipped one of that name in data/sweeps; allowed: crossover, full, small",
         ),
     ],
 )

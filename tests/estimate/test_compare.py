@@ -110,3 +110,14 @@ def test_a_file_that_is_no_result_is_refused(
 
 def test_a_strategy_that_a_result_does_not_have_is_refused(result: Result, refused: Callable[..., str]) -> None:
     assert "has no strategy 'nosuch'; allowed: replace, after-19328, all-sites" in refused(sample, result, "nosuch")
+
+
+def test_failed_units_and_rejected_attempts_are_compared_replicate_by_replicate() -> None:
+    workload = load_workload("busy-team", ["duration=60"])
+    result = run(workload, load_case("openclaw-cures"), ["reordered-bytes", "bytes-retry-once"], replicates=6)
+    found = compare(*(sample(result, name) for name in result.strategies))
+    each = {name: result.numbers(name) for name in result.strategies}
+    for outcome, events, of in (("failed_rate", "units_failed", "units_begun"), ("conflict_rate", "conflicts", "guarded")):
+        one, other = (each[name][events].sum() / each[name][of].sum() for name in result.strategies)
+        assert found.outcomes[outcome].estimate == pytest.approx(one - other)
+        assert found.to_json()["outcomes"][outcome]["low"] > 0

@@ -152,7 +152,7 @@ def test_what_could_never_happen_is_undecided_and_has_no_rate(busy: tuple[Worklo
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"limits": {}}, "check: no limit; give --max-clobber-rate, --max-lost-write-rate or --max-noticed"),
+        ({"limits": {}}, "check: no limit; give --max-clobber-rate, --max-lost-write-rate, --max-failed-rate or --max-noticed"),
         ({"limits": {"lost_write_rate": 7.0}}, "max-lost-write-rate: 7.0 is too large; allowed: 1e-09 to 0.999999999"),
         ({"limits": {"noticed.x": 7.0}}, "max-noticed x: 7.0 is too large; allowed: 1e-09 to 0.999999999"),
         ({"limits": {"clobber_rate": 0.0}}, "max-clobber-rate: 0.0 is too small; allowed: 1e-09 to 0.999999999"),

@@ -11,7 +11,15 @@ from simlib.estimate.intervals import Rate
 from simlib.estimate.outcomes import OUTCOMES, counts_of, rate_of
 
 FORM = [(name, "i8") for name in ("clobbered_units", "racing_units", "units", "lost", "writes")]
-RECORDS = np.array([(3, 2, 10, 1, 4, [[0, 5], [2, 8]]), (1, 0, 10, 2, 8, [[1, 5], [0, 2]])], [*FORM, ("noticed", "i8", (2, 2))])
+EFFORT = [(name, "i8") for name in ("conflicts", "false_conflicts", "guarded", "units_failed", "units_begun")]
+TABLES = [("noticed", "i8", (2, 2)), ("clobbering", "i8", (2,)), ("transactions", "i8", (2,))]
+RECORDS = np.array(
+    [
+        (3, 2, 10, 1, 4, 2, 1, 10, 1, 11, [[0, 5], [2, 8]], [3, 0], [10, 8]),
+        (1, 0, 10, 2, 8, 1, 0, 10, 2, 12, [[1, 5], [0, 2]], [1, 2], [10, 8]),
+    ],
+    [*FORM, *EFFORT, *TABLES],
+)
 CASE_OF_TWO = load_case(CASE)
 
 
@@ -21,6 +29,10 @@ CASE_OF_TWO = load_case(CASE)
         ("clobber_rate", 4 / 20),
         ("racing_clobber_rate", 2 / 20),
         ("lost_write_rate", 3 / 12),
+        ("any_loss", 6 / 36),
+        ("conflict_rate", 3 / 20),
+        ("false_conflict_rate", 1 / 20),
+        ("failed_rate", 3 / 23),
         ("noticed.wrong_model", 1 / 10),
         ("noticed.misrouted_reply", 2 / 10),
     ],

@@ -59,6 +59,7 @@ def test_the_axis_has_a_labelled_zero_within_it_and_a_filled_mark_where_the_inte
         (found.strategies(), [each.difference for each in found.found.values()]),
         (found.fields(), [each for each in found.found["after-19328"].by_field.values() if _seen(each)]),
         (found.sites(), [each for each in found.found["after-19328"].by_site.values() if _seen(each)]),
+        (found.outcomes(), [each for each in found.found["after-19328"].outcomes.values() if _seen(each)]),
     ):
         assert isinstance(figure, Figure)
         axes = figure.drawn.axes[0]

@@ -23,11 +23,12 @@ def test_the_last_finding_counts_and_none_is_an_empty_one():
 
 
 def test_the_order_of_the_rates_survives_a_file_that_sorts_keys():
-    finding = Finding(verdict="x", rates={"z": Share(estimate=0.2), "a": Share(estimate=0.1)})
+    rates = {"z": Share(estimate=0.2), "a": Share(estimate=0.1)}
+    finding = Finding(verdict="x", rates=rates, failed_units=rates)
     written = nbformat.writes(notebook(Html("x", finding)._repr_mimebundle_()))
     read = read_finding(nbformat.reads(written, as_version=4))
     assert read == finding
-    assert list(read.rates) == ["z", "a"]
+    assert list(read.rates) == list(read.failed_units) == ["z", "a"]
 
 
 def test_a_verdict_on_very_many_strategies_is_cut_and_no_failure():

@@ -27,7 +27,9 @@ def record(name, **changes):
 def test_texts_of_strangers_are_escaped_wherever_they_stand():
     evil = "</td><script>alert(1)</script>\" onload='x'\u202e"
     rates = {evil: Share(estimate=0.5, low=0.4, high=0.6)}
-    row = record(evil, batch=evil, notebook=evil, parameters={evil: [evil]}, date=evil, verdict=evil, rates=rates)
+    row = record(
+        evil, batch=evil, notebook=evil, parameters={evil: [evil]}, date=evil, verdict=evil, rates=rates, failed_units=rates
+    )
     failed = record("b", state="failed", reason=evil)
     points = [Point(member=evil, date=evil, inputs={evil: evil * n}, rates=rates) for n in (1, 2)]
     page = index_page([row, failed], {evil: points}, {f"{row.stem}.html"})
@@ -35,6 +37,11 @@ def test_texts_of_strangers_are_escaped_wherever_they_stand():
     assert "<script>alert" not in page
     assert '" onload=' not in page
     assert "\u202e" not in page
+
+
+def test_units_that_fail_stand_under_the_rates():
+    page = index_page([record("a", failed_units={"old": Share(estimate=0.02, low=0.01, high=0.03)})], {}, set())
+    assert "<small>old fails 2.00 % (1.00 to 3.00 %)</small>" in page
 
 
 def test_only_what_is_there_is_linked_and_a_foreign_file_is_no_row(tmp_path):

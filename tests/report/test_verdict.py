@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from schedules import CASE, SITES
 
+from simlib.case.case import load_case
 from simlib.estimate.experiment import run
 from simlib.estimate.result import Result
 from simlib.estimate.totals import Totals
+from simlib.estimate.wording import rate_text
 from simlib.report.charts import clobber_rates
 from simlib.report.verdict import verdict
 from simlib.workload.workload import load_workload
@@ -51,3 +53,16 @@ def test_no_clobber_was_seen_only_where_no_figure_of_loss_is_above_zero(safe: Re
     assert "o clobber" not in page
     assert "Every strategy here clobbers." in page
     assert clobber_rates(both).caption == "With all-sites and in-mutator no agent turn is clobbered, but other writes are."
+
+
+def test_units_of_work_that_fail_are_said_beside_the_clobbers_and_found_in_the_list() -> None:
+    result = run(
+        load_workload("busy-team", ["duration=60"]),
+        load_case("openclaw-cures"),
+        ["after-19328", "reordered-bytes"],
+        replicates=4,
+    )
+    found = verdict(result, None)
+    assert f"<strong>{rate_text(result.failed_rate('reordered-bytes'))}</strong> of agent turns fail." in found.text
+    assert found.finding is not None
+    assert list(found.finding.failed_units) == ["reordered-bytes"]

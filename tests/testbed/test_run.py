@@ -110,9 +110,9 @@ def tampered_end(run: TestbedRun) -> TestbedRun:
 
 
 def tampered_lock(run: TestbedRun) -> TestbedRun:
-    fresh = run.fresh.copy()
-    fresh[-1] = -1
-    return replace(run, fresh=fresh)
+    base = run.base.copy()
+    base[-1] = -1
+    return replace(run, base=base)
 
 
 @pytest.mark.parametrize(
