@@ -44,6 +44,8 @@ def replay(
             f"reproduced: {check.entries_reproduced:,} of {check.committed:,} committed entries, "
             f"{check.clobbered_reproduced:,} of {check.clobbered_recorded:,} clobbered fields"
         )
+        if counter.left_out:
+            say(f"not judged: {', '.join(counter.left_out)}: their guards, locks or snapshots would have made another timeline")
         for mismatch in check.mismatches:
             say(f"  {mismatch}")
     if not check.exact:

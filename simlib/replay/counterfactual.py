@@ -25,6 +25,7 @@ class Counterfactual:
         clobbered: strategy -> units that clobber at least one field.
         fields: strategy -> (fields, kinds) clobbered fields.
         writes, lost: field writes by sites of role `write`, and strategy -> how many of them were lost.
+        left_out: strategies that are not judged: with their guards, locks or snapshots there would have been another timeline.
     """
 
     recording: Recording
@@ -34,6 +35,7 @@ class Counterfactual:
     fields: Mapping[str, Ints]
     writes: int
     lost: Mapping[str, int]
+    left_out: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """A row per strategy: counts, and `strategy`, `recorded` (the build ran it), `clobber_rate` (a share)."""
@@ -71,6 +73,7 @@ class Counterfactual:
                 }
                 for row in self.to_frame().to_dict("records")
             },
+            **({"left_out": list(self.left_out)} if self.left_out else {}),
         }
 
 
@@ -80,7 +83,8 @@ def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] =
     Args:
         case: the recording's case.
         recording: as `read_recording` gives it.
-        strategies: names; none means all. The recorded rule is always among them.
+        strategies: names; none means all. The recorded rule is always among them. Those whose discipline is not plain are left
+            out: who compares and tries again, or takes other locks, does not read and commit when others did.
 
     Raises:
         InputError: an unknown strategy.
@@ -95,7 +99,8 @@ def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] =
         >>> found.check.exact, found.units, found.clobbered
         (True, 681, {'after-19328': 5, 'in-mutator': 0, 'before-19328': 7})
     """
-    names = list(dict.fromkeys([*(strategies or case.strategies), recording.rule]))
+    asked = list(dict.fromkeys([*(strategies or case.strategies), recording.rule]))
+    names = [name for name in asked if name == recording.rule or case.is_plain(case.strategy(name).discipline)]
     serial = replay_strategy(case, case.reference, recording.history)
     tallies = {name: tally(case, replay_strategy(case, case.strategy(name), recording.history), serial) for name in names}
     first = tallies[names[0]]
@@ -107,4 +112,5 @@ def counterfactual(case: Case, recording: Recording, strategies: Sequence[str] =
         fields={name: tallies[name].clobbers.sum(axis=(0, 3)) for name in names},
         writes=first.writes,
         lost={name: tallies[name].lost for name in names},
+        left_out=tuple(name for name in asked if name not in names),
     )

@@ -156,6 +156,8 @@ class Impact:
         missing = coded([site for number, site in enumerate(self.case.sites) if number not in seen])
         text = f"The recording has the write sites {there}, and looks at {coded(recording.fields)}."
         text += f" It has no {missing}: a zero here says nothing of those." if missing else ""
+        if left_out := coded(self.counter.left_out):
+            text += f" Not judged here: {left_out}. With their guards, locks or snapshots it would have been another timeline."
         return paragraphs(
             text + " It is one timeline, so there are no intervals; the bound of a zero takes "
             f"{self.case.words.units} as independent."

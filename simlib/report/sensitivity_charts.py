@@ -189,13 +189,18 @@ def rate_axis(panel: Axes, rates: pd.DataFrame) -> None:
     panel.yaxis.set_minor_formatter(lambda *_: "")
 
 
+LEGEND_WIDTH = 110
+"""Letters that fit beside each other; a line and the space around a name take six."""
+
+
 def strategy_legend(canvas: Canvas, names: Sequence[str]) -> None:
     """The strategies with their colours and marks, on top."""
     lines = [
         Line2D([], [], color=SITE_COLOURS[number % len(SITE_COLOURS)], marker=MARKS[number % len(MARKS)], markersize=4)
         for number in range(len(names))
     ]
-    canvas.legend(lines, names, loc="outside upper center", ncols=6, frameon=False)
+    columns = max(1, min(6, LEGEND_WIDTH // (max(map(len, names)) + 6)))
+    canvas.legend(lines, names, loc="outside upper center", ncols=columns, frameon=False)
 
 
 def _ticks(panel: Axes, values: Sequence[Sequence[object]]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from schedules import CASE, STRATEGIES
 from story import STORY, recording_of
 
+from simlib.case.case import load_case
 from simlib.common.errors import InputError
 from simlib.replay.counterfactual import counterfactual
 from simlib.replay.recording import Recording
@@ -92,3 +93,11 @@ def test_without_a_unit_of_work_there_is_no_rate(tmp_path: Path) -> None:
 def test_an_unknown_strategy_is_refused(recording: Recording) -> None:
     with pytest.raises(InputError, match="'after-19329'"):
         counterfactual(CASE, recording, ["after-19329"])
+
+
+def test_a_strategy_that_would_have_made_another_timeline_is_not_judged(tmp_path: Path, recording: Recording) -> None:
+    cures = load_case("openclaw-cures")
+    found = counterfactual(cures, recording, ["session-lock", "in-mutator", "bytes-back-off"])
+    assert list(found.clobbered) == ["in-mutator", recording.rule]
+    assert found.left_out == ("session-lock", "bytes-back-off")
+    assert found.to_json(cures)["left_out"] == ["session-lock", "bytes-back-off"]
