@@ -104,7 +104,8 @@ def tampered_entry(run: TestbedRun) -> TestbedRun:
 
 def tampered_end(run: TestbedRun) -> TestbedRun:
     final = run.final.copy()
-    final[0, case().fields.index("channel")] += 1
+    channel = case().fields.index("channel")
+    final[0, channel] = not final[0, channel]  # undefined, or the first one
     return replace(run, final=final)
 
 
