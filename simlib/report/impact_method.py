@@ -16,11 +16,12 @@ from simlib.workload.workload import Workload
 
 ASSUMPTIONS = (
     "A transaction reads, prepares, queues, takes the lock, holds it, commits. The lock is per store file and first come, "
-    "first served within a process; across processes it is a polled lock file.",
+    "first served within a process; across processes it is a polled lock file. "
+    "What a strategy does otherwise stands in its rules.",
     "The rates and the mix are the workload's; times are independent of each other and of the load. The workload file says "
     "what was measured and what was chosen.",
-    "A strategy changes when the lock is held (its `in_lock` sites), and nothing else about the traffic: nobody sends a "
-    "message again because a reply went astray.",
+    "A strategy changes when locks are held, what is read, and which writes are let through, and nothing else about the "
+    "traffic: nobody sends a message again because a reply went astray or a unit of work failed.",
     "Two values that happen to be equal cannot clobber each other: a small domain hides clobbers, as it does in life.",
     "Intervals are for one comparison each, at 95 %, from replicate totals; nothing is corrected for comparing several.",
 )
@@ -36,8 +37,8 @@ def method(result: Result, again: str) -> Html:
         f"SimPy and compiled histories identical: {result.checked:,} transactions of the first replicate."
         if result.checked
         else "Everything was simulated with SimPy.",
-        "Strategies that compute in the same place are judged on the very same timelines; the others on timelines with the "
-        f"same draws. Differences are paired by replicate{_paired_gain(result)}.",
+        "Strategies that get at the store in the same way are judged on the very same timelines; the others on timelines with "
+        f"the same draws. Differences are paired by replicate{_paired_gain(result)}.",
         "The replicate is the unit: rates are ratio estimates with a t interval on the logit scale. A count of zero is "
         f"given the 95 % upper bound of that many {case.words.units}, "
         "divided by the clustering that the baseline shows (1 if none).",

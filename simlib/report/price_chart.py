@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
 from simlib.case.discipline import Discipline
+from simlib.estimate.frontier import shows_price
 from simlib.estimate.intervals import Difference
 from simlib.estimate.result import Result, estimate_columns
-from simlib.estimate.wording import milliseconds, percent
+from simlib.estimate.wording import milliseconds, percent, seconds
 from simlib.report.charts import named_rows
 from simlib.report.figure import ACCENT, FAINT, INK, Figure, draw
 from simlib.report.table import Columns, whole
@@ -18,7 +19,7 @@ QUANTILES = ("p50", "p95", "p99")
 
 
 def price(result: Result) -> Figure:
-    """Lock wait and hold by timeline: strategies that compute in the same place share one.
+    """Lock wait and hold by timeline: strategies with equal disciplines share one.
 
     The frame has a row per timeline: `strategies` (names), the price columns of `Result.to_frame` (seconds), and `_low` and
     `_high` of both means.
@@ -39,9 +40,9 @@ def price(result: Result) -> Figure:
     def drawing(figure: Canvas) -> None:
         left, right = figure.subplots(1, 2, sharey=True)
         for axes, what, title in ((left, "hold", "lock held"), (right, "wait", "wait for the lock")):
-            for row, seconds in enumerate(frame[[f"{what}_{which}_s" for which in QUANTILES]].to_numpy()):
-                axes.plot(seconds * 1000, [row] * 3, color=FAINT, linewidth=1, zorder=1)
-                for mark, colour, size in zip(seconds * 1000, (INK, ACCENT, ACCENT), (36, 24, 12), strict=True):
+            for row, times in enumerate(frame[[f"{what}_{which}_s" for which in QUANTILES]].to_numpy()):
+                axes.plot(times * 1000, [row] * 3, color=FAINT, linewidth=1, zorder=1)
+                for mark, colour, size in zip(times * 1000, (INK, ACCENT, ACCENT), (36, 24, 12), strict=True):
                     axes.scatter([mark], [row], s=size, color=colour, zorder=2)
             axes.set_title(f"{title}: {', '.join(QUANTILES)}")
             axes.set_xlabel("milliseconds")
@@ -63,7 +64,9 @@ def price(result: Result) -> Figure:
 
 
 def price_finding(result: Result) -> str:
-    """What computing in the lock costs, against the baseline, in a sentence."""
+    """What computing in the lock costs, against the baseline, in a sentence; where locks differ, who holds longest."""
+    if shows_price(result):
+        return _longest(result)
     dearest = max(result.strategies, key=lambda name: len(result.case.strategy(name).in_lock))
     if result.case.strategy(dearest).in_lock == result.case.strategy(result.baseline).in_lock:
         hold_mean = milliseconds(result.mean_hold(result.baseline).estimate)
@@ -77,6 +80,13 @@ def price_finding(result: Result) -> str:
         return f"{longer}; the lock is asked for more than it can give, so waits cannot be compared."
     wait = Difference(result.mean_wait(dearest), result.mean_wait(result.baseline))
     return f"{longer} and changes the mean wait by {_change(wait)}."
+
+
+def _longest(result: Result) -> str:
+    holds = {name: result.mean_hold(name).estimate for name in result.strategies}
+    longest = max((name for name in holds if holds[name] >= 0), key=lambda name: holds[name], default=result.baseline)
+    text = f"Locks are held longest with {longest}, {seconds(holds[longest])} in the mean"
+    return f"{text}." if longest == result.baseline else f"{text}; with {result.baseline} {seconds(holds[result.baseline])}."
 
 
 def _change(difference: Difference) -> str:

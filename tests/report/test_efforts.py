@@ -7,6 +7,7 @@ from simlib.estimate.experiment import run
 from simlib.estimate.wording import rate_text
 from simlib.report.efforts import efforts
 from simlib.report.html import two_lines
+from simlib.report.price_chart import price_finding
 from simlib.workload.workload import load_workload
 
 
@@ -37,3 +38,7 @@ def test_skipped_writes_have_a_column_where_there_are_any(result):
     assert "skipped writes" not in efforts(result).shown
     result.totals.numbers["skipped"][1, 0] = 7
     assert [cell.text for cell in efforts(result).shown["skipped writes"]] == ["0", "7", "0"]
+
+
+def test_the_price_of_locks_of_other_widths_names_who_holds_them_longest(result):
+    assert price_finding(result).startswith("Locks are held longest with run-lock, ")
