@@ -9,6 +9,7 @@ replicate at a time (Efron and Stein 1981), on the logarithm, so that the replic
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from simlib.estimate.levers import with_traffic
 from simlib.estimate.result import Result, estimate_columns
 from simlib.estimate.totals import fold
 from simlib.replay.histograms import quantile
-from simlib.workload.workload import Workload
+from simlib.workload.workload import Recorded, Workload
 
 FOLK_RULE = (0.01, 0.10)
 """Conflict rates up to which people say "optimistic", and from which on "a lock"."""
@@ -90,6 +91,35 @@ class Crossover:
     def _excess(self, measure: Measure, end: str = "") -> pd.Series:
         """By how much the guard is worse than is tolerated."""
         return self._stable[{"failed": "failed_difference", "p99": "p99_longer"}[measure] + end] - TOLERATED[measure]
+
+
+def rivals(result: Result) -> tuple[str, str] | None:
+    """A guard and a lock that are worth comparing, among the strategies of a result; None if there is no such pair.
+
+    The guard is the one with the most attempts that was seen to reject any; the lock is the first strategy with no guard and
+    another lock than the usual one. Both must serve the workload's own traffic, which must be one that can be multiplied.
+    """
+    case = result.case
+    if any(isinstance(flow.arrivals, Recorded) for flow in result.workload.traffic.values()):
+        return None
+    disciplines = {name: case.strategy(name).discipline for name in result.strategies if result.stable(name)}
+    attempts = {
+        name: max(guard.attempts for guard in one.guards if guard)
+        for name, one in disciplines.items()
+        if any(one.guards) and 0 < result.conflict_rate(name).estimate < 1
+    }
+    locks = [name for name, one in disciplines.items() if not any(one.guards) and one.locks not in ((), case.plain().locks)]
+    return (max(attempts, key=attempts.__getitem__), locks[0]) if attempts and locks else None
+
+
+def possible_loads(workload: Workload) -> list[float]:
+    """Those of LOADS at which the workload is still within its bounds."""
+    found = []
+    for load in LOADS:
+        with suppress(InputError):
+            with_traffic(workload, load)
+            found.append(load)
+    return found
 
 
 def first_above(at: Floats, values: Floats) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError, allowed
 from simlib.common.shipped import RECORDING
+from simlib.estimate.crossover import REPLICATES, crossover, possible_loads, rivals
 from simlib.estimate.experiment import ENGINES, find_example, run
 from simlib.estimate.frontier import shows_price
 from simlib.estimate.result import Result
@@ -18,6 +19,7 @@ from simlib.replay.recording import Recording, find_recording, read_recording
 from simlib.replay.replay import Outcomes
 from simlib.report import charts
 from simlib.report import impact_tables as tables
+from simlib.report.crossover_chart import crossover_chart
 from simlib.report.diagram import sequence
 from simlib.report.efforts import efforts
 from simlib.report.figure import Figure
@@ -139,6 +141,17 @@ class Impact:
         """What each strategy leaves clobbered against what it costs, where guards or locks of its own cost something."""
         shown = shows_price(self.result) and self.result.clobber_rate(self.result.baseline).exposures.any()
         return frontier_chart(self.result) if shown else Html("")
+
+    def crossover(self) -> Figure | Html:
+        """At which conflict rate a guard becomes worse than a lock, where there are both."""
+        pair = rivals(self.result)
+        if pair is None:
+            return Html("")
+        workload, replicates = self.result.workload, max(2, min(REPLICATES, self.result.replicates))
+        found = crossover(
+            workload, self.case, *pair, loads=possible_loads(workload), seed=self.result.seed, replicates=replicates
+        )
+        return crossover_chart(found)
 
     def recorded(self) -> Figure | Html:
         """The counterfactual on the recording."""

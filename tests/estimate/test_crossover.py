@@ -8,7 +8,7 @@ import pytest
 
 from simlib.case.case import load_case
 from simlib.common.errors import InputError
-from simlib.estimate.crossover import Crossing, Crossover, crossover, first_above
+from simlib.estimate.crossover import LOADS, Crossing, Crossover, crossover, first_above, possible_loads, rivals
 from simlib.estimate.experiment import run
 from simlib.estimate.levers import with_traffic
 from simlib.model.conflict_theory import guarded
@@ -90,3 +90,16 @@ def test_with_few_conflicts_the_guard_fails_no_more_than_the_lock_and_with_many_
 def test_what_cannot_be_compared_is_refused_with_what_is_allowed(guard: str, lock: str, more: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         crossover(WORKLOAD, CASE, guard, lock, **more)
+
+
+def test_the_rivals_of_a_result_are_its_guard_with_most_attempts_and_its_lock() -> None:
+    result = run(WORKLOAD, CASE, replicates=4)
+    assert rivals(result) == (GUARD, LOCK)
+    assert rivals(run(WORKLOAD, CASE, [GUARD, CASE.baseline], replicates=2)) is None
+
+
+def test_loads_are_those_at_which_the_workload_is_within_its_bounds() -> None:
+    assert possible_loads(WORKLOAD) == list(LOADS)
+    rare = [f"traffic.{name}.rate=0.001" for name in WORKLOAD.traffic]
+    longest = load_workload(CASE.name, ["duration=500000000", *rare])  # with half the traffic it is run for twice that
+    assert possible_loads(longest) == [load for load in LOADS if load >= 0.5]

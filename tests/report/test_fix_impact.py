@@ -10,6 +10,7 @@ from simlib.common.errors import InputError
 from simlib.estimate.wording import rate_text
 from simlib.report import fix_impact as impact
 from simlib.report.figure import Figure
+from simlib.report.html import Html
 from simlib.report.impact_method import ASSUMPTIONS
 from simlib.report.notebook import find_notebook, make_report
 
@@ -202,3 +203,11 @@ def test_the_study_checks_its_input_before_it_runs():
     ]:
         with pytest.raises(InputError, match=message):
             impact.study(**arguments)
+
+
+def test_a_guard_beside_a_lock_has_its_crossing_in_the_report_and_others_have_none() -> None:
+    figure = impact.study("atlas-prisma", replicates=3).crossover()
+    assert isinstance(figure, Figure)
+    assert "predicate-retry" in figure.caption
+    assert "row-lock" in figure.caption
+    assert impact.study("quiet", replicates=2, overrides=["duration=60"]).crossover() == Html("")
