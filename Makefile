@@ -36,7 +36,7 @@ test: env ## run the tests
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 check-slow: env ## run the longer checks too
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses=auto --dist=loadfile
 
 mutants: env ## try wrong lines of a MODULE on its tests (TESTS, COUNT=40, SEED=1)
 	$(BIN)/python tests/support/mutants.py $(MODULE) $(if $(TESTS),--tests $(TESTS)) --count $(or $(COUNT),40) --seed $(or $(SEED),1)
