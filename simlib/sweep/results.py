@@ -121,6 +121,7 @@ def _rows(plan: Plan, folder: Folder, number: int, entry: Entry) -> Iterator[dic
 
 def _write(frame: pd.DataFrame, plan: Plan, path: Path, about: str) -> None:
     """Numbers as float64, as a failed cell has none of them; axes as they are written, if one is not a number."""
+    frame = frame.assign(stable=frame["stable"].map({True: 1.0, False: 0.0})) if "stable" in frame else frame
     numeric = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name]) and name not in _WHOLE]
     frame = frame.astype(dict.fromkeys(numeric, "float64"))
     for axis in plan.sweep.axes:
