@@ -83,8 +83,10 @@ def test_flows_that_wait_for_each_other_stay_open_and_their_units_fail() -> None
     """One takes the entry's lock and then the store's, the other the store's and then the entry's; a third comes to wait."""
     case = replace(CASE, sites=("handler", "patch"), roles=("unit", "write"), snapshots=("direct", "direct"))
     either = frozenset(["handler"]), frozenset(["patch"])
-    crossed = (Lock("entry", "transaction", either[0]), Lock("store", "merge", either[0]))
-    crossed += (Lock("store", "transaction", either[1]), Lock("entry", "merge", either[1]))
+    crossed = (
+        *(Lock("entry", "transaction", either[0]), Lock("store", "merge", either[0])),
+        *(Lock("store", "transaction", either[1]), Lock("entry", "merge", either[1])),
+    )
     discipline = Discipline(frozenset(), case.snapshots, crossed, (None, None))
     step = {"prepare": 1.0, "hold": 0.125}
     workload = validated(
