@@ -41,7 +41,10 @@ def frontier(result: Result) -> pd.DataFrame:
     """
     frame = result.to_frame()
     histograms = result.totals.sums["latencies"]
-    why = [_no_p99(*row) for row in zip(frame["stable"], frame["failed_rate"], histograms.any(axis=1), strict=True)]
+    why = [
+        _no_p99(*row)
+        for row in zip(frame["stable"], frame["failed_rate"], (histogram.any() for histogram in histograms), strict=True)
+    ]
     p99 = [(math.inf,) * 3 if reason else _p99(histogram) for reason, histogram in zip(why, histograms, strict=True)]
     latency = dict(zip(result.strategies, p99, strict=True))
     clobbers = _by_clobbers(result)
