@@ -194,6 +194,9 @@ class CaseModel(Sections):
             for position, step in enumerate(steps):
                 earlier = [*snapshots.WORDS, *steps[:position]]
                 _known(f"flows.{name}: the snapshot of {step}", [self.sites[step].snapshot], earlier)
+                for other, strategy in self.strategies.items():
+                    own = strategy.snapshots.get(step, self.sites[step].snapshot)
+                    _known(f"flows.{name}: strategies.{other}.snapshots.{step}", [own], earlier)
         for name, flows in self.scopes.items():
             _known(f"scopes.{name}", flows, list(self.flows))
             if not bounds.SCOPE.low <= len(flows) <= bounds.SCOPE.high:

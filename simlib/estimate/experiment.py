@@ -24,7 +24,7 @@ from simlib.estimate.totals import Totals, fold, total
 from simlib.model import compiled_model, simpy_model
 from simlib.model.history import History, same
 from simlib.replay.counts import cost, tally_on
-from simlib.replay.efforts import effort, wide_sites
+from simlib.replay.efforts import effort, stuck, wide_sites
 from simlib.replay.replay import Outcomes, replay_strategy
 from simlib.replay.survey import survey
 from simlib.workload.traffic import Traffic, beginning, draw, draw_all
@@ -89,16 +89,19 @@ def run_replicates(
     some = max(1, int(DRAWN_TOGETHER / max(1.0, workload.expected_transactions())))
     for place in range(0, len(replicates), some):
         for traffic in draw_all(workload, case, seed, replicates[place : place + some]):
-            yield _count(workload, case, _timelines(workload, case, strategies, engine, traffic))
+            yield _count(workload, case, traffic, _timelines(workload, case, strategies, engine, traffic))
 
 
-def _count(workload: Workload, case: Case, histories: Mapping[str, History]) -> Totals:
+def _count(workload: Workload, case: Case, traffic: Traffic, histories: Mapping[str, History]) -> Totals:
     """Replay each strategy on its history, and count."""
     disciplines = {id(history): case.strategy(name).discipline for name, history in histories.items()}
     distinct = {id(history): history for history in histories.values()}
     surveys = {key: survey(case, replay_strategy(case, case.reference, history)) for key, history in distinct.items()}
     costs = {key: cost(history, wide_sites(case, disciplines[key])) for key, history in distinct.items()}
-    efforts = {key: effort(case, history, disciplines[key], workload.duration) for key, history in distinct.items()}
+    efforts = {
+        key: effort(case, history, disciplines[key], workload.duration, stuck(traffic, history))
+        for key, history in distinct.items()
+    }
     tallies = [
         tally_on(surveys[id(history)], replay_strategy(case, case.strategy(name), history))
         for name, history in histories.items()

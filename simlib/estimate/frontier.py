@@ -40,9 +40,12 @@ def frontier(result: Result) -> pd.DataFrame:
     `beaten_on_failed` and `beaten_on_p99` (a strategy that beats it in clobbers and in that cost; empty if there is none).
     """
     frame = result.to_frame()
-    why = [_no_p99(stable, failed) for stable, failed in zip(frame["stable"], frame["failed_rate"], strict=True)]
-    histograms = zip(why, result.totals.sums["latencies"], strict=True)
-    p99 = [(math.inf,) * 3 if reason else _p99(histogram) for reason, histogram in histograms]
+    histograms = result.totals.sums["latencies"]
+    why = [
+        _no_p99(*row)
+        for row in zip(frame["stable"], frame["failed_rate"], (histogram.any() for histogram in histograms), strict=True)
+    ]
+    p99 = [(math.inf,) * 3 if reason else _p99(histogram) for reason, histogram in zip(why, histograms, strict=True)]
     latency = dict(zip(result.strategies, p99, strict=True))
     clobbers = _by_clobbers(result)
     failed = _by_rate({name: result.failed_rate(name) for name in result.strategies})
@@ -58,9 +61,11 @@ def frontier(result: Result) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _no_p99(stable: bool, failed: float) -> str:
+def _no_p99(stable: bool, failed: float, committed: bool) -> str:
     """Why there is no time in which 99 % of all units of work are committed; those that fail never are."""
-    return "not stable" if not stable else "over 1 % fail" if failed > NEVER else ""
+    if not stable:
+        return "not stable"
+    return "over 1 % fail" if failed > NEVER else "" if committed else "none is committed"
 
 
 def frontier_words(result: Result) -> str:

@@ -99,7 +99,7 @@ class Result:
         return self._rate(strategy, OUTCOMES["false_conflict_rate"])
 
     def failed_rate(self, strategy: str) -> Rate:
-        """Share of the units of work that failed loudly: no lock in time, or rejected for the last time."""
+        """Share of the units of work that failed: no lock in time, rejected for the last time, or waiting for ever."""
         return self._rate(strategy, OUTCOMES["failed_rate"])
 
     def retries_per_unit(self, strategy: str) -> Mean:

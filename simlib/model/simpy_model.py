@@ -9,7 +9,7 @@ A rejected write lets go of its lock at once; only one that commits holds it for
 
 Not modelled: the event loop of a gateway (its own computing delays nothing else), the queue that holds back a second run of one
 session, and a crash while a lock is held. Flows that wait for each other's locks within a process wait for ever, and leave no
-row.
+row; `efforts.stuck` finds them, and their units of work count as failed.
 """
 
 from dataclasses import dataclass, field

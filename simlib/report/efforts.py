@@ -30,7 +30,8 @@ def efforts(result: Result) -> Table:
     words = result.case.words
     meant = (
         "Conflicts: attempts that a guard rejected, of all that it looked at; false: those of them all that would have been "
-        f"right. Failed {words.units}: no lock in time, or rejected for the last time; they are no clobbers, and stand beside. "
+        f"right. Failed {words.units}: no lock in time, rejected for the last time, or waiting for ever; they are no clobbers, "
+        "and stand beside. "
         "Latency: from a transaction's begin, or when it began to wait for a lock before its snapshot, to its commit, over all "
         f"attempts, at the sites of {words.units}. Not stable: more is asked of the strategy than it can serve, so that a time "
         "would only tell how long the run was."

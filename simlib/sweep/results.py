@@ -49,7 +49,7 @@ OF_A_STRATEGY = {
     "any_loss": "share of all transactions that clobber, at whatever site",
     "conflict_rate": "share of guarded attempts that are rejected",
     "false_conflict_rate": "share of guarded attempts that are rejected although they would have been right",
-    "failed_rate": "share of units of work that fail loudly: no lock in time, or rejected for the last time",
+    "failed_rate": "share of units of work that fail: no lock in time, rejected for the last time, or waiting for ever",
     "retries_per_unit": "attempts after the first, for each unit of work",
     "skipped": "writes given up silently",
     "latency": "time from a transaction's begin to its commit in units of work, seconds",

@@ -13,7 +13,7 @@ from simlib.case.case import Case
 from simlib.case.snapshots import WORDS
 from simlib.common import bounds
 from simlib.common.bounds import Bounds
-from simlib.common.errors import InputError, choose, shown
+from simlib.common.errors import InputError, allowed, choose, shown
 from simlib.common.files import Strict, load_yaml, validated
 from simlib.common.shipped import find, find_beside
 from simlib.workload.distributions import Constant, Distribution
@@ -255,6 +255,13 @@ class Workload(Strict):
                     raise InputError(
                         f"{place}.{site}: inherits the snapshot of {inherits}, which is no earlier step of this flow"
                     )
+                for strategy in case.strategies.values():
+                    own = strategy.discipline.snapshots[case.sites.index(site)]
+                    if own not in (*WORDS, *earlier):
+                        raise InputError(
+                            f"{place}.{site}: inherits the snapshot of {shown(own)} with strategy {strategy.name}, which is no "
+                            f"earlier step of this flow; {allowed([*WORDS, *earlier])}"
+                        )
                 for key in (key for ask in asks for key in (*ask.ask, *ask.clear)):
                     _check(f"{place}.{site}", key, case.request)
                     _check(f"{source}: values (needed by {name}.{site}, {key})", case.domains[key], tuple(self.values))

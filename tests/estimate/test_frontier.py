@@ -70,6 +70,15 @@ def test_units_that_fail_are_never_committed_so_a_strategy_that_fails_often_has_
     assert frame["beaten_on_p99"].tolist() == ["", "", "after-19328", ""]
 
 
+def test_without_traffic_and_where_nothing_is_committed_there_is_no_p99(real, by_hand):
+    nothing = run(load_workload("quiet", ["duration=0.001"]), load_case("openclaw-cures"), NAMES, replicates=2)
+    assert frontier(nothing)["no_p99"].tolist() == ["none is committed"] * len(NAMES)
+    assert frontier_words(nothing) == "There were no agent turns, so no price can be told."
+    found = by_hand([0, 0, 0, 0], [0, 0, 0, 0], [0.1] * len(NAMES))
+    found.totals.sums["latencies"][2] = 0
+    assert np.isfinite(frontier(found)["p99_s"]).tolist() == [True, True, False, True]
+
+
 def test_the_words_name_who_is_not_beaten_by_either_cost(by_hand):
     assert frontier_words(by_hand([300, 300, 50, 0], [0, 0, 5, 0], [0.1, 0.1, 0.1, 3.0])) == (
         "In clobbered against failed agent turns nothing beats run-lock; "

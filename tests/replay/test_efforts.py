@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,11 +13,15 @@ from hypothesis import strategies as st
 from schedules import CASE, SITES
 from timelines import Row, timeline
 
-from simlib.case.discipline import Guard
+from simlib.case.discipline import Discipline, Guard, Lock
+from simlib.common.files import validated
+from simlib.model import compiled_model, simpy_model
 from simlib.model.history import COMMITTED, CONFLICT, FAILED, SKIPPED, TIMED_OUT, History
 from simlib.replay.counts import cost
-from simlib.replay.efforts import effort, wide_sites
+from simlib.replay.efforts import effort, stuck, wide_sites
 from simlib.replay.histograms import EDGES
+from simlib.workload.traffic import Traffic, draw
+from simlib.workload.workload import Workload
 
 GUARDED = replace(CASE.plain(), guards=tuple(Guard("version") if site in ("handler", "patch") else None for site in SITES))
 
@@ -71,3 +77,49 @@ def test_a_lock_is_wide_where_it_is_taken_before_the_snapshot() -> None:
     lock = replace(CASE.plain().locks[0], span="flow", sites=frozenset(["run_start"]))
     wide = wide_sites(CASE, replace(CASE.plain(), locks=(*CASE.plain().locks, lock)))
     assert [SITES[number] for number in np.flatnonzero(wide)] == ["run_start"]
+
+
+def test_flows_that_wait_for_each_other_stay_open_and_their_units_fail() -> None:
+    """One takes the entry's lock and then the store's, the other the store's and then the entry's; a third comes to wait."""
+    case = replace(CASE, sites=("handler", "patch"), roles=("unit", "write"), snapshots=("direct", "direct"))
+    either = frozenset(["handler"]), frozenset(["patch"])
+    crossed = (
+        *(Lock("entry", "transaction", either[0]), Lock("store", "merge", either[0])),
+        *(Lock("store", "transaction", either[1]), Lock("entry", "merge", either[1])),
+    )
+    discipline = Discipline(frozenset(), case.snapshots, crossed, (None, None))
+    step = {"prepare": 1.0, "hold": 0.125}
+    workload = validated(
+        Workload,
+        {
+            "workload": "crossed", "about": "", "case": "", "duration": 8, "sessions": {"count": 1}, "values": {},
+            "times": {"handler": step, "patch": step},
+            "traffic": {
+                "turn": {"rate": 1, "arrivals": {"kind": "recorded", "times": [0.0, 2.0, 6.0]}, "steps": {"handler": []}},
+                "write": {"rate": 1, "arrivals": {"kind": "recorded", "times": [2.5]}, "steps": {"patch": []}},
+            },
+        },
+        "crossed",
+    )  # fmt: skip
+    traffic = draw(workload, case, 1, 0)
+    for simulate in (compiled_model.simulate, simpy_model.simulate):
+        history = simulate(workload, case, traffic, discipline)
+        assert history.end.tolist() == [1.125]
+        waiting = stuck(traffic, history)
+        assert (waiting.flow.tolist(), waiting.site.tolist(), waiting.began.tolist()) == ([1, 2, 3], [0, 1, 0], [2, 2.5, 6])
+        found = effort(case, history, discipline, 8.0, waiting)
+        assert (found.units_begun, found.units_failed) == (3, 2)
+        assert (found.open_middle, found.open_end, found.began_late) == (2, 3, 1)
+
+
+def test_of_a_flow_that_waits_for_ever_the_step_that_it_has_come_to_is_open() -> None:
+    rows = timeline(Row("handler", 0, 1, 2, flow=0), Row("handler", 5, 6, 7, ok=False, flow=1))
+    history = tried(rows, [0, 3], [1, 1], [COMMITTED, FAILED], base=[-1, -1], seen=[0, 1], began=[0, 5])
+    first, site = np.array([0, 2, 4]), np.array([SITES.index(name) for name in ("handler", "run_start") * 2])
+    names = {"arrive": np.array([0.0, 5.0]), "kind": np.zeros(2, np.int64), "first": first, "site": site}
+    traffic = cast(Traffic, SimpleNamespace(**names))
+    waiting = stuck(traffic, history)
+    assert [column.tolist() for column in waiting] == [[0], [SITES.index("run_start")], [2.0]]
+    found = effort(CASE, history, GUARDED, 4.0, waiting)
+    assert (found.units_begun, found.units_failed, found.open_end) == (2, 2, 1)
+    assert not stuck(traffic, replace(history, attempts=None)).flow.size

@@ -1,5 +1,7 @@
 """Workload files: the shipped ones, overrides, and everything that can be wrong, each refused in one line."""
 
+from dataclasses import replace
+
 import pytest
 from schedules import CASE
 
@@ -202,6 +204,17 @@ def test_a_step_that_inherits_a_snapshot_needs_the_earlier_step_in_its_flow(edit
     assert (
         message
         == "f.yaml: traffic.turn.steps.run_end: inherits the snapshot of run_start, which is no earlier step of this flow"
+    )
+
+
+def test_a_strategy_whose_site_inherits_a_snapshot_needs_the_earlier_step_too(refused):
+    guarded = load_case("openclaw-cures").strategies["version-back-off"]
+    words = tuple("run_end" if site == "handler" else word for site, word in zip(CASE.sites, CASE.snapshots, strict=True))
+    other = replace(guarded, name="other", discipline=replace(guarded.discipline, snapshots=words))
+    case = replace(CASE, strategies={**CASE.strategies, "other": other})
+    message = refused(load_workload("busy-team").check_case, case, "f.yaml")
+    assert message.startswith(
+        "f.yaml: traffic.turn.steps.handler: inherits the snapshot of 'run_end' with strategy other, which"
     )
 
 
