@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import yaml
+from command_line import simlib as simlib_command
 from places import ROOT
 
 import simlib
@@ -28,6 +29,7 @@ def test_the_face_of_the_package_is_small_and_pinned():
 
 LONG = ("bench", "report", "batch")
 """Commands that take many seconds, whatever they are given."""
+STARTS_PROCESSES = ("atlas", "batch", "bench", "report", "sweep", "testbed")
 
 
 @pytest.mark.parametrize("command", [pytest.param(c, marks=[pytest.mark.slow] * (shlex.split(c)[1] in LONG)) for c in COMMANDS])
@@ -53,9 +55,13 @@ def test_every_command_of_the_readme_works(command, tmp_path):
         arguments.append("--index-only")
     if arguments[0] in ("report", "batch"):
         arguments[arguments.index("--out") + 1] = str(tmp_path)
-    done = subprocess.run([sys.executable, "-m", "simlib", *arguments], capture_output=True, text=True, check=False)
+    done = run_here(*arguments) if arguments[0] in STARTS_PROCESSES else simlib_command(*arguments, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def run_here(*arguments):
+    return subprocess.run([sys.executable, "-m", "simlib", *arguments], capture_output=True, text=True, check=False)
 
 
 def test_the_readme_names_every_command_and_every_make_target_exists():

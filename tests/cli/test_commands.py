@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a subprocess, its output, its exit status, one line an error."""
+"""The command line as a user meets it: a process, its output, its exit status, one line an error."""
 
 import json
 import os
@@ -9,22 +9,10 @@ import sys
 import time
 
 import pytest
+from command_line import simlib
 from places import ROOT
 
 from simlib.workload.schema import FOLDER, schemas
-
-
-def simlib(*arguments, cwd=None, timeout=120):
-    return subprocess.run(
-        [sys.executable, "-m", "simlib", *arguments], capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False
-    )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compiled():
-    """What a first call says of compiling is test_compiled's; here it is done."""
-    for workload in ("quiet", "multi-process"):  # one gateway, and several
-        simlib("run", workload, "--replicates", "1", "--set", "duration=10")
 
 
 def test_run_prints_a_table_on_stdout_and_nothing_on_stderr():
@@ -266,7 +254,7 @@ def test_a_failing_workload_does_not_stop_the_others(tmp_path):
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(words, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
-    done = simlib(*(word.replace("FILE", str(blocker)) for word in words), timeout=60)
+    done = simlib(*(word.replace("FILE", str(blocker)) for word in words))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "is no folder that can be written to" in done.stderr
