@@ -37,7 +37,7 @@ def check(
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     seed: Seed = 1,
     most: Annotated[int, number(bounds.GATE_REPLICATES, "Replicates at which it gives up.")] = 1024,
-    require_proof: Annotated[bool, typer.Option(help="Fail as well if any interleaving of small scopes clobbers.")] = False,
+    require_proof: Annotated[bool, typer.Option(help="Fail as well unless it is proved that it cannot clobber.")] = False,
     as_json: Json = False,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the decision as JUnit XML, too.")] = None,
 ) -> None:
@@ -88,12 +88,15 @@ def _noticed(given: list[str]) -> dict[str, float | None]:
 
 
 def _proved(found: "Decision", case: "Case", strategy: str) -> "Decision":
-    """The decision, failed if an interleaving of the case's scopes clobbers."""
+    """The decision, failed unless it is shown that no interleaving of the case's scopes clobbers."""
     from simlib.search.prove import prove
 
     proofs = prove(case, [strategy])
-    safe = proofs.strategies[strategy].safe
-    says = f"{found.reason}; {'proved: ' if safe else 'but it can clobber: '}{proofs.verdict(strategy)}"
+    safe = proofs.safe(strategy)
+    known = (
+        "proved" if safe else "but it can clobber" if proofs.strategies[strategy].counterexamples else "but it is not proved"
+    )
+    says = f"{found.reason}; {known}: {proofs.verdict(strategy)}"
     return replace(found, decision="pass" if safe else "fail", reason=says)
 
 

@@ -14,7 +14,7 @@ from simlib.common.shipped import CASE, REPORTS, find
 
 if TYPE_CHECKING:
     from simlib.search.counterexample import Counterexample
-    from simlib.search.prove import Proofs
+    from simlib.search.proofs import Proofs
 
 FORMS = ["text", "json", "mermaid", "vitest", "figure", "report"]
 FOLDERS = ["vitest", "figure"]
@@ -33,7 +33,9 @@ Certificates = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write what was certified, as JSON that another program can check.")
 ]
 Form = Annotated[str, typer.Option("--as", metavar="FORM", help=f"Show the shortest schedules: {', '.join(FORMS)}.")]
-RequireSafe = Annotated[list[str], typer.Option(metavar="NAME", help="Exit with 1 if this strategy can clobber.")]
+RequireSafe = Annotated[
+    list[str], typer.Option(metavar="NAME", help="Exit with 1 unless it is proved that this strategy cannot clobber.")
+]
 Place = Annotated[Path | None, typer.Option(help="File to write, or folder for figures and tests.")]
 
 
@@ -53,8 +55,8 @@ def interleave(
     from simlib.common.files import check_output, replacing
     from simlib.report.notebook import find_notebook, make_report
     from simlib.search.certificate import to_json
+    from simlib.search.proofs import require_safe as check_safe
     from simlib.search.prove import prove
-    from simlib.search.prove import require_safe as check_safe
 
     if form and form not in FORMS:
         raise InputError(f"--as {form}: not known; {allowed(FORMS)}")
@@ -118,7 +120,13 @@ def _show(proofs: "Proofs", form: str, out: Path | None) -> None:
         if len(chosen) > 1:  # each is a module of its own
             complain(f"{len(chosen) - 1} more; --out FOLDER writes a file for each")
     else:
-        print_text("\n".join(show(proofs.case, one, form) for one in chosen) or "Nothing is reachable.", out)
+        print_text("\n".join(show(proofs.case, one, form) for one in chosen) or _none(proofs), out)
+
+
+def _none(proofs: "Proofs") -> str:
+    """What is said in place of schedules, where there are none."""
+    unknown = [name for name in proofs.strategies if not proofs.safe(name)]
+    return "\n".join(f"{name}: {proofs.verdict(name)}" for name in unknown) or "Nothing is reachable."
 
 
 def _name(one: "Counterexample", ending: str) -> str:

@@ -31,7 +31,8 @@ from simlib.report.price_chart import price
 from simlib.report.table import Table
 from simlib.report.verdict import verdict, why
 from simlib.search.counterexample import judge
-from simlib.search.prove import Proofs, prove
+from simlib.search.proofs import Proofs
+from simlib.search.prove import prove
 from simlib.workload.workload import Workload, load_workload
 
 

@@ -11,7 +11,7 @@ from simlib.estimate.result import Result
 from simlib.estimate.wording import milliseconds, percent, points, seconds
 from simlib.report.html import Html, bullets, coded, marked, paragraphs, safe, table_html, two_lines
 from simlib.report.table import Columns, Table, share
-from simlib.search.prove import Proofs
+from simlib.search.proofs import Proofs
 
 
 def strategies(result: Result, proofs: Proofs | None) -> Table:

@@ -16,7 +16,8 @@ from simlib.report.html import Html, bullets, paragraphs
 from simlib.report.table import Columns, Table, whole
 from simlib.search.counterexample import Counterexample, judge
 from simlib.search.dependencies import VALUES
-from simlib.search.prove import Proofs, prove
+from simlib.search.proofs import Proofs
+from simlib.search.prove import prove
 
 NOT_COVERED = (
     "Where a site is not proved for any number of writers: more flows on one session than a scope has, or other flows. What "
@@ -145,11 +146,7 @@ def _shortest(proofs: Proofs, kind: str) -> Callable[[Mapping[str, Any]], str]:
         steps, site, field = (row[f"{kind}.{what}"] for what in ("steps", "site", "field"))
         if steps:
             return f"{steps} steps ({site}, {field})"
-        if proofs.certified(row["strategy"]):
-            return "cannot"
-        if proofs.strategies[row["strategy"]].not_searched:
-            return "not searched"
-        return "unreachable" if proofs.case.is_plain(proofs.case.strategies[row["strategy"]].discipline) else "none found"
+        return proofs.absence(row["strategy"])
 
     return form
 

@@ -11,7 +11,7 @@ from simlib.estimate.wording import overload_note, percent, points, rate_text, s
 from simlib.replay.judging import KINDS
 from simlib.report.finding import Finding, Share
 from simlib.report.html import Html, bullets, coded, paragraphs
-from simlib.search.prove import Proofs
+from simlib.search.proofs import Proofs
 
 
 def verdict(result: Result, proofs: Proofs | None) -> Html:
@@ -114,7 +114,8 @@ def _nothing_seen(result: Result, proofs: Proofs | None, name: str) -> str:
     )
     if proofs is None or name not in proofs.strategies:
         return text
-    return f"{text} {'Proved' if proofs.certified(name) else 'Searched exhaustively'}: {proofs.verdict(name)}."
+    known = {"cannot": "Proved: ", "unreachable": "Searched exhaustively: ", "no schedule found": "Searched: "}
+    return f"{text} {known.get(proofs.absence(name), 'But ')}{proofs.verdict(name)}."
 
 
 def _lost_elsewhere(result: Result, name: str) -> str:

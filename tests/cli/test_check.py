@@ -51,3 +51,23 @@ def test_units_that_fail_are_held_against_a_limit_of_their_own() -> None:
     assert "is above the limit of 10.0 %" in done.stdout
     done = CliRunner().invoke(app, [*words, "--strategy", "bytes-four-tries"])
     assert done.exit_code == 0
+
+
+def test_a_proof_that_is_asked_for_and_not_there_fails_the_gate_and_says_what_is_missing() -> None:
+    words = ["check", "handler-only", "--case", "openclaw-cures", "--set", "duration=60", "--max-clobber-rate", "0.5"]
+    done = CliRunner().invoke(app, [*words, "--strategy", "run-lock", "--require-proof"])
+    assert done.exit_code == 1
+    assert "; but it is not proved: no schedule found in all 11 scopes" in done.stdout
+    done = CliRunner().invoke(app, [*words, "--strategy", "all-sites", "--require-proof"])
+    assert done.exit_code == 0
+    assert "; proved: cannot, for any number of writers" in done.stdout
+    done = CliRunner().invoke(app, [*words, "--strategy", "after-19328", "--require-proof"])
+    assert done.exit_code == 1
+    assert "; but it can clobber: lastChannel erased at handler in 3 steps" in done.stdout
+
+
+def test_no_schedules_are_told_as_what_is_known_of_the_strategy() -> None:
+    words = ["interleave", "--case", "openclaw-cures", "--scope", "turn+inbound", "--as", "text"]
+    done = CliRunner().invoke(app, [*words, "--strategy", "run-lock"])
+    assert done.stdout.startswith("run-lock: no schedule found in turn+inbound (")
+    assert CliRunner().invoke(app, [*words, "--strategy", "all-sites"]).stdout == "Nothing is reachable.\n"

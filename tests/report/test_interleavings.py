@@ -50,3 +50,22 @@ def test_its_finding_has_the_verdict_of_every_strategy(small: Interleavings) -> 
     finding = small.heading().finding
     assert finding
     assert all(small.proofs.verdict(name) in finding.verdict for name in small.proofs.strategies)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "words", "reachable", "known"),
+    [
+        ("all-sites", "cannot", False, "cannot, for any number of writers"),
+        ("in-mutator", "unreachable", False, "unreachable in handler+patch, turn+inbound"),
+        ("run-lock", "no schedule found", None, "no schedule found in handler+patch, turn+inbound"),
+    ],
+)
+def test_what_it_means_that_there_is_no_schedule_is_said_alike_everywhere(
+    strategy: str, words: str, reachable: bool | None, known: str
+) -> None:
+    """By hand: OpenClaw's cures are certified everywhere, searched, or have locks that a search only approximates."""
+    proofs = study("openclaw-cures", strategies=[strategy], scopes=["handler+patch", "turn+inbound"], stale_reads=0).proofs
+    assert proofs.absence(strategy) == words
+    assert proofs.to_json()["strategies"][strategy]["suppressed"]["reachable"] is reachable
+    assert matrix(proofs).shown["suppressed"].item() == words
+    assert proofs.verdict(strategy, "suppressed").startswith(known)

@@ -9,6 +9,7 @@ from simlib.case.case_file import CaseModel
 from simlib.common.errors import RunError
 from simlib.common.files import validated
 from simlib.search.dependencies import find_cone, tabulate
+from simlib.search.proofs import require_safe
 from simlib.search.prove import prove
 
 
@@ -58,10 +59,13 @@ def test_a_field_that_grows_from_its_old_value_is_not_searched() -> None:
         tabulate(case, case.strategies["it"], find_cone(case, case.strategies["it"], 0))
     proofs = prove(case)
     assert proofs.verdict("it") == "not searched: user depends on update(...), which makes values without end"
-    assert not proofs.strategies["it"].safe
+    assert (proofs.absence("it"), proofs.safe("it")) == ("not searched", False)
+    assert {cell["reachable"] for cell in proofs.to_json()["strategies"]["it"].values()} == {None}
+    with pytest.raises(RunError, match="strategy it is not proved safe: not searched: user depends on"):
+        require_safe(proofs, ["it"])
 
 
 def test_an_update_in_the_lock_is_certified_and_needs_no_search() -> None:
     proofs = prove(case_of("update(fresh.*, request.*)", "update(fresh.*, request.*)"))
-    assert proofs.strategies["it"].safe
+    assert (proofs.absence("it"), proofs.safe("it")) == ("cannot", True)
     assert all(one.certified for one in proofs.certificates["it"].values())

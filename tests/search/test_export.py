@@ -10,7 +10,8 @@ from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError, RunError
 from simlib.search.counterexample import Counterexample, Step
 from simlib.search.export import FORMS, show
-from simlib.search.prove import Proofs, prove, require_safe
+from simlib.search.proofs import Proofs, require_safe
+from simlib.search.prove import prove
 
 CASE = load_case("openclaw-70575")
 

@@ -24,7 +24,8 @@ from simlib.replay.replay import replay_strategy
 from simlib.search.breadth_first import search
 from simlib.search.counterexample import judge, to_history
 from simlib.search.dependencies import find_cone, tabulate
-from simlib.search.prove import Proof, Proofs, prove, schedules
+from simlib.search.proofs import Proof, Proofs
+from simlib.search.prove import prove, schedules
 from simlib.search.statespace import make_system
 from simlib.workload.traffic import draw
 from simlib.workload.workload import load_workload
@@ -208,7 +209,7 @@ def test_every_clobber_seen_in_a_shipped_workload_is_reachable(name: str, stale:
 
 
 def test_in_mutator_cannot_clobber_in_the_handler_only_scopes() -> None:
-    assert prove(CASE, ["in-mutator"], HANDLER_ONLY, stale_reads=0).strategies["in-mutator"].safe
+    assert prove(CASE, ["in-mutator"], HANDLER_ONLY, stale_reads=0).safe("in-mutator")
 
 
 def test_in_mutator_reverts_at_run_start_when_a_turn_writes_back(proofs: Proofs) -> None:
@@ -219,7 +220,7 @@ def test_in_mutator_reverts_at_run_start_when_a_turn_writes_back(proofs: Proofs)
 
 @pytest.mark.parametrize("stale_reads", [0, 1, 2])
 def test_all_sites_cannot_clobber_even_with_stale_reads(stale_reads: int) -> None:
-    assert prove(CASE, ["all-sites"], stale_reads=stale_reads).strategies["all-sites"].safe
+    assert prove(CASE, ["all-sites"], stale_reads=stale_reads).safe("all-sites")
 
 
 def test_after_19328_erases_reverts_resurrects_and_overtakes_in_the_handler(proofs: Proofs) -> None:

@@ -1,4 +1,4 @@
-"""simlib's command line as a process of its own, started in a hundredth of the time: a fork of one that has imported everything.
+"""simlib's command line as a process of its own, started in a hundredth of the time: a fork of one that is warm.
 
 What is about starting Python itself (imports, signals, compiling) uses `sys.executable -m simlib`; what is about a command's
 output, files and exit status uses this.
@@ -26,7 +26,8 @@ def simlib(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedPro
         here = folder / "here"
         here.symlink_to(cwd) if cwd else here.mkdir()
         server = _server()
-        assert server.stdin and server.stdout
+        assert server.stdin
+        assert server.stdout
         print(json.dumps({"folder": name, "arguments": arguments, "fresh": False}), file=server.stdin, flush=True)
         line = server.stdout.readline()
         assert line, "the server of forks has ended"
