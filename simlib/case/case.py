@@ -4,7 +4,7 @@
 other program, is another YAML file.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -22,7 +22,8 @@ from simlib.case.case_file import (
     StrategyModel,
     WordsModel,
 )
-from simlib.case.discipline import Discipline, make_discipline, plain
+from simlib.case.discipline import Discipline, plain
+from simlib.case.discipline_file import Touched
 from simlib.case.notation import Names, flatten_rules
 from simlib.case.pairs import Pairs, pair_up, stale_fields
 from simlib.case.rules import (
@@ -256,40 +257,25 @@ def _refuse_stale(reference: _Rules, source: str) -> None:
 def _strategy(
     name: str, variant: StrategyModel, rules: _Rules, reference: _Rules, context: Context, model: CaseModel
 ) -> Strategy:
+    words = {site: one.snapshot for site, one in model.sites.items()}
+    touched = {
+        site: _touched(list(words).index(site), rules, reference, context, list(model.fields)) for site in variant.guards
+    }
     return Strategy(
         name=name,
         title=variant.title,
         source=variant.source,
         about=variant.about,
-        discipline=_discipline(name, variant, rules, reference, context, model),
+        discipline=variant.discipline(name, list(model.fields), words, touched),
         rules=rules.written,
         pairs=pair_up(rules.flat, reference.flat, context),
     )
 
 
-def _discipline(
-    name: str, variant: StrategyModel, rules: _Rules, reference: _Rules, context: Context, model: CaseModel
-) -> Discipline:
-    fields, sites = list(model.fields), list(model.sites)
-
-    def named(numbers: Iterable[int]) -> set[str]:
-        return {fields[number] for number in numbers}
-
-    guards = {}
-    for site, guard in variant.guards.items():
-        ours, serial = rules.flat[sites.index(site)], reference.flat[sites.index(site)]
-        read = {field for rule in ours.values() for field in stale_fields(rule, context)}
-        guards[site] = guard.guard(fields, named(read), named(ours), named(serial))
-    return make_discipline(
-        name,
-        sites,
-        [site.snapshot for site in model.sites.values()],
-        frozenset(variant.in_lock),
-        variant.snapshots,
-        None if variant.locks is None else [lock.lock(sites) for lock in variant.locks],
-        guards,
-        variant.stores,
-    )
+def _touched(site: int, rules: _Rules, reference: _Rules, context: Context, fields: Sequence[str]) -> Touched:
+    ours, serial = rules.flat[site], reference.flat[site]
+    read = {field for rule in ours.values() for field in stale_fields(rule, context)}
+    return Touched(*({fields[number] for number in numbers} for numbers in (read, ours, serial)))
 
 
 def _noticed(name: str, noticed: NoticedModel, model: CaseModel) -> Noticed:

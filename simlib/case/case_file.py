@@ -7,8 +7,7 @@ from pydantic import BeforeValidator, Field, Tag, model_validator
 from pydantic import Discriminator as ByKey
 
 from simlib.case import snapshots
-from simlib.case.discipline import Stored
-from simlib.case.discipline_file import GuardModel, LockModel, problems
+from simlib.case.discipline_file import DisciplineModel
 from simlib.case.sections import Known, Sections
 from simlib.common import bounds
 from simlib.common.errors import choose, shown
@@ -103,19 +102,12 @@ class SiteModel(Strict):
     about: str = ""
 
 
-class StrategyModel(Strict):
+class StrategyModel(DisciplineModel):
     """The rules of every write site: the thing that is compared."""
 
     title: str
     source: str = ""
     about: str = ""
-    in_lock: list[str] = []
-    snapshots: dict[str, str] = Field(default={}, description="write site -> what its snapshot is, if not the site's own word")
-    locks: list[LockModel] | None = Field(None, description="the locks it takes; none given: one on the store, for each merge")
-    guards: dict[str, GuardModel] = Field(default={}, description="write site -> when its writes are accepted")
-    stores: Stored = Field(
-        "entry", description="what a commit puts in the store: the patch's fields, the merged entry, or the whole store"
-    )
     sites: Mapping[str, SiteRules]
 
 
@@ -179,8 +171,10 @@ class CaseModel(Sections):
             )
         for name, strategy in self.strategies.items():
             _known(f"strategies.{name}.sites", strategy.sites, sites)
-            _known(f"strategies.{name}.in_lock", strategy.in_lock, sites)
-            _check_discipline(f"strategies.{name}", strategy, sites, fields)
+            for reference in strategy.references(f"strategies.{name}", sites, fields):
+                _known(reference.place, [reference.name], reference.known)
+            for problem in strategy.problems():
+                raise ValueError(f"strategies.{name}.{problem}")
             if missing := [site for site in sites if site not in strategy.sites]:
                 hint = f"say `{missing[0]}: reference` if it is correct"
                 raise ValueError(f"strategies.{name}.sites has no rules for {', '.join(missing)}; {hint}")
@@ -210,20 +204,6 @@ class CaseModel(Sections):
         if clash := set(self.fields) & set(self.request):
             raise ValueError(f"request.{min(clash)} is a field already; every field is a request key too")
         return self
-
-
-def _check_discipline(place: str, strategy: StrategyModel, sites: list[str], fields: list[str]) -> None:
-    for site, word in strategy.snapshots.items():
-        _known(f"{place}.snapshots", [site], sites)
-        _known(f"{place}.snapshots.{site}", [word], [*snapshots.WORDS, *(other for other in sites if other != site)])
-    for number, lock in enumerate(strategy.locks or []):
-        _known(f"{place}.locks.{number}.sites", lock.sites, sites)
-    for site, guard in strategy.guards.items():
-        _known(f"{place}.guards", [site], sites)
-        if isinstance(guard.compare, list):
-            _known(f"{place}.guards.{site}.compare", guard.compare, fields)
-    for problem in problems(strategy.locks, strategy.guards):
-        raise ValueError(f"{place}.{problem}")
 
 
 def _known(place: str, names: Any, known: list[str]) -> None:

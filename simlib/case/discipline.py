@@ -1,13 +1,13 @@
 """How a strategy gets at the store: the locks that it takes, what its snapshots are, and which of its writes are let through.
 
 Its rules say *what* is written (`rules`); its discipline says *when*, and decides the timeline. Strategies with equal
-disciplines share one, so that they are compared on the same reads and commits. `PLAIN` disciplines are the usual case: one
+disciplines share one, so that they are compared on the same reads and commits. The usual case is `plain`: one
 exclusive lock on the store file around each merge, nothing compared, the snapshots of the case.
 
 All here is data; the models carry it out, and `guards` says what a comparison comes to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +18,10 @@ Span = Literal["merge", "transaction", "flow"]
 Late = Literal["fail", "go_on"]
 UsedUp = Literal["fail", "skip", "write"]
 Again = Literal["all", "patch"]
-Stored = Literal["fields", "entry", "store"]
+Stores = Literal["fields", "entry", "store"]
+STORES: tuple[Stores, ...] = ("fields", "entry", "store")
+FIELDS_STORED, ENTRY_STORED, STORE_STORED = range(3)
+"""What a commit puts in the store, by number in STORES."""
 Compared = Literal["version", "fields", "owner", "reordered_bytes"]
 
 
@@ -91,7 +94,8 @@ class Lock:
         span: `merge`: from when the patch is ready to the commit; `transaction`: from before the snapshot, over all attempts;
             `flow`: from before the flow's first read until it ends.
         sites: names; a site that is not named does not take it.
-        timeout: seconds after which waiting for it is given up (0: refused at once); None: the workload's `store.lock_timeout`.
+        timeout: seconds after which waiting for it is given up, from when the transaction is the first of its process to wait;
+            0: refused at once, also behind others of its process. None: the workload's `store.lock_timeout`.
         late: what a transaction does then: `fail` loudly, or `go_on` without the lock.
     """
 
@@ -120,7 +124,7 @@ class Discipline:
     snapshots: tuple[str, ...]
     locks: tuple[Lock, ...]
     guards: tuple[Guard | None, ...]
-    stores: Stored = "entry"
+    stores: Stores = "entry"
     rules_of: str = ""
 
 
@@ -128,26 +132,3 @@ def plain(sites: Sequence[str], snapshots: Sequence[str], in_lock: frozenset[str
     """The usual discipline: a lock on the store file around each merge, and nothing compared."""
     lock = Lock("store", "merge", frozenset(sites))
     return Discipline(in_lock, tuple(snapshots), (lock,), (None,) * len(sites))
-
-
-def make_discipline(
-    name: str,
-    sites: Sequence[str],
-    snapshots: Sequence[str],
-    in_lock: frozenset[str],
-    own_snapshots: Mapping[str, str],
-    locks: Sequence[Lock] | None,
-    guards: Mapping[str, Guard],
-    stores: Stored,
-) -> Discipline:
-    """The discipline of the strategy `name`: what it says of itself, and the usual for the rest."""
-    usual = plain(sites, snapshots, in_lock)
-    looks_at_values = any(guard.compared in ("fields", "owner") for guard in guards.values())
-    return Discipline(
-        in_lock=in_lock,
-        snapshots=tuple(own_snapshots.get(site, word) for site, word in zip(sites, snapshots, strict=True)),
-        locks=usual.locks if locks is None else tuple(locks),
-        guards=tuple(guards.get(site) for site in sites),
-        stores=stores,
-        rules_of=name if looks_at_values else "",
-    )

@@ -1,16 +1,28 @@
 """What a case file says of a strategy's locks, snapshots and guards, key by key; `discipline` says what it means."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Discriminator as ByKey
+from pydantic import Field, Tag
 
-from simlib.case.discipline import Again, Compared, Guard, Late, Lock, Pause, Scope, Span, UsedUp
+from simlib.case.discipline import Again, Compared, Discipline, Guard, Late, Lock, Pause, Scope, Span, Stores, UsedUp, plain
+from simlib.case.sections import Reference
+from simlib.case.snapshots import WORDS
 from simlib.common import bounds
 from simlib.common.files import Strict
 
 UNLIMITED: Literal["unlimited"] = "unlimited"
 Word = Literal["version", "bytes", "read_set", "write_set", "owner", "reordered_bytes"]
+Comparison = Annotated[
+    Annotated[Word, Tag("word")] | Annotated[list[str], Tag("fields")],
+    ByKey(lambda data: "fields" if isinstance(data, list) else "word"),
+]
+Attempts = Annotated[
+    Annotated[int, Field(ge=bounds.ATTEMPTS.low, le=bounds.ATTEMPTS.high), Tag("number")]
+    | Annotated[Literal["unlimited"], Tag("word")],
+    ByKey(lambda data: "word" if isinstance(data, str) else "number"),
+]
 Seconds = Annotated[float, Field(ge=bounds.SECONDS.low, le=bounds.SECONDS.high)]
 
 
@@ -25,7 +37,9 @@ class LockModel(Strict):
     )
     sites: list[str] = Field([], description="the write sites that take it; none named: all")
     timeout: Seconds | None = Field(
-        None, description="seconds of waiting after which it is given up; 0: refused at once; if not given, the workload's"
+        None,
+        description="seconds of waiting, as the first of its process, after which it is given up; 0: refused "
+        "at once; if not given, the workload's",
     )
     late: Late = Field("fail", description="what happens then: the write fails loudly, or goes on without the lock")
 
@@ -34,17 +48,25 @@ class LockModel(Strict):
         return Lock(self.scope, self.span, frozenset(self.sites or sites), self.timeout, self.late)
 
 
+class Touched(NamedTuple):
+    """Fields: what the rules of a site look at in the snapshot, what they write, and what the reference writes."""
+
+    read: Collection[str]
+    written: Collection[str]
+    owned: Collection[str]
+
+
 class GuardModel(Strict):
     """The condition under which a site's write is accepted, and what becomes of one that is not."""
 
-    compare: Word | list[str] = Field(
+    compare: Comparison = Field(
         description="version: nobody has committed since the snapshot; bytes: no field differs from the snapshot; read_set, "
         "write_set: none that the rules read, or write, does; owner: the write changes no field that the site's reference "
         "leaves alone; reordered_bytes: the bytes of a stored entry never equal its copy's; or the fields, by name"
     )
     scope: Scope = Field("entry", description="what `version` is of")
     atomic: bool = Field(True, description="false: `times.SITE.gap` lies between the comparison and the write")
-    attempts: Annotated[int, Field(ge=bounds.ATTEMPTS.low, le=bounds.ATTEMPTS.high)] | Literal["unlimited"] = 1
+    attempts: Attempts = 1
     pause: Seconds = Field(0.0, description="seconds before the second attempt")
     factor: Annotated[float, Field(ge=1, le=bounds.PAUSE_FACTOR.high)] = Field(1.0, description="of each further pause")
     cap: Seconds = Field(bounds.SECONDS.high, description="the longest pause, seconds")
@@ -53,19 +75,13 @@ class GuardModel(Strict):
     again: Again = Field("all", description="what an attempt repeats: all of the preparation, or the patch alone")
     used_up: UsedUp = Field("fail", description="when the last attempt is rejected: fail loudly, skip silently, write anyway")
 
-    def guard(self, fields: Collection[str], read: Collection[str], written: Collection[str], owned: Collection[str]) -> Guard:
-        """The guard of one site.
-
-        Args:
-            fields: of the case.
-            read: those that the strategy's rules at the site look at in the snapshot.
-            written: those that they write.
-            owned: those that the site's reference writes.
-        """
+    def guard(self, fields: Collection[str], touched: Touched) -> Guard:
+        """The guard of one site, in a case with these fields."""
         word: Compared = "fields"
         if self.compare == "version" or self.compare == "owner" or self.compare == "reordered_bytes":
             word = self.compare
-        named = {"bytes": fields, "read_set": read, "write_set": written, "owner": set(fields) - set(owned)}
+        others = set(fields) - set(touched.owned)
+        named = {"bytes": fields, "read_set": touched.read, "write_set": touched.written, "owner": others}
         compared = self.compare if isinstance(self.compare, list) else named.get(self.compare, ())
         return Guard(
             compared=word,
@@ -79,18 +95,64 @@ class GuardModel(Strict):
         )
 
 
-def problems(locks: list[LockModel] | None, guards: Mapping[str, GuardModel]) -> Iterator[str]:
-    """What does not fit together in the locks and guards of one strategy: `KEY: what is wrong; what is allowed`."""
-    for number, lock in enumerate(locks or []):
-        for other in (locks or [])[:number]:
-            if lock.span == other.span and (not lock.sites or not other.sites or set(lock.sites) & set(other.sites)):
-                yield f"locks.{number}: a site takes two locks of span `{lock.span}`; allowed: one of each span"
-    for site, guard in guards.items():
-        if guard.scope == "store" and guard.compare != "version":
-            yield f"guards.{site}.scope: `store` is of a version; allowed with another `compare`: entry"
-        if guard.paused == "inside" and not any(site in lock.sites or not lock.sites for lock in _merge_locks(locks)):
-            yield f"guards.{site}.paused: `inside` a lock that the site does not take; allowed: outside"
+class DisciplineModel(Strict):
+    """What a strategy says of its locks, its snapshots and its guards."""
 
+    in_lock: list[str] = []
+    snapshots: dict[str, str] = Field(default={}, description="write site -> what its snapshot is, if not the site's own word")
+    locks: list[LockModel] | None = Field(None, description="the locks it takes; none given: one on the store, for each merge")
+    guards: dict[str, GuardModel] = Field(default={}, description="write site -> when its writes are accepted")
+    stores: Stores = Field(
+        "entry", description="what a commit puts in the store: the patch's fields, the merged entry, or the whole store"
+    )
 
-def _merge_locks(locks: list[LockModel] | None) -> list[LockModel]:
-    return [LockModel()] if locks is None else [lock for lock in locks if lock.span == "merge"]
+    def discipline(
+        self, name: str, fields: Collection[str], snapshots: Mapping[str, str], touched: Mapping[str, Touched]
+    ) -> Discipline:
+        """The discipline of the strategy of that name: what it says of itself, and the usual for the rest.
+
+        Args:
+            name: of the strategy.
+            fields: of the case.
+            snapshots: write site -> the word of the case for its snapshot.
+            touched: what the rules do at each site that has a guard.
+        """
+        guards = {site: guard.guard(fields, touched[site]) for site, guard in self.guards.items()}
+        usual = plain(list(snapshots), list(snapshots.values()))
+        return Discipline(
+            in_lock=frozenset(self.in_lock),
+            snapshots=tuple(self.snapshots.get(site, word) for site, word in snapshots.items()),
+            locks=usual.locks if self.locks is None else tuple(lock.lock(snapshots) for lock in self.locks),
+            guards=tuple(guards.get(site) for site in snapshots),
+            stores=self.stores,
+            rules_of=name if any(guard.compared in ("fields", "owner") for guard in guards.values()) else "",
+        )
+
+    def references(self, place: str, sites: list[str], fields: list[str]) -> Iterator[Reference]:
+        """The names used, in a case with these sites and fields."""
+        for name in self.in_lock:
+            yield Reference(f"{place}.in_lock", name, sites)
+        for site, word in self.snapshots.items():
+            yield Reference(f"{place}.snapshots", site, sites)
+            yield Reference(f"{place}.snapshots.{site}", word, [*WORDS, *(other for other in sites if other != site)])
+        for number, lock in enumerate(self.locks or []):
+            for site in lock.sites:
+                yield Reference(f"{place}.locks.{number}.sites", site, sites)
+        for site, guard in self.guards.items():
+            yield Reference(f"{place}.guards", site, sites)
+            for field in guard.compare if isinstance(guard.compare, list) else []:
+                yield Reference(f"{place}.guards.{site}.compare", field, fields)
+
+    def problems(self) -> Iterator[str]:
+        """What does not fit together: `KEY: what is wrong; what is allowed`."""
+        locks = self.locks or []
+        for number, lock in enumerate(locks):
+            for other in locks[:number]:
+                if lock.span == other.span and (not lock.sites or not other.sites or set(lock.sites) & set(other.sites)):
+                    yield f"locks.{number}: a site takes two locks of span `{lock.span}`; allowed: one of each span"
+        merges = [LockModel()] if self.locks is None else [lock for lock in locks if lock.span == "merge"]
+        for site, guard in self.guards.items():
+            if guard.scope == "store" and guard.compare != "version":
+                yield f"guards.{site}.scope: `store` is of a version; allowed with another `compare`: entry"
+            if guard.paused == "inside" and not any(site in lock.sites or not lock.sites for lock in merges):
+                yield f"guards.{site}.paused: `inside` a lock that the site does not take; allowed: outside"

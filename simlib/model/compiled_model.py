@@ -12,15 +12,15 @@ from simlib.case.discipline import Discipline
 from simlib.common.errors import InputError
 from simlib.model.event_loop import Settings, any_gateways
 from simlib.model.flows import open_book
-from simlib.model.guarded_loop import NEEDS_ATTEMPTS, NEEDS_ROWS, guarded
-from simlib.model.guarded_store import Settings as GuardedSettings
+from simlib.model.guarded_loop import guarded
+from simlib.model.guarded_run import NEEDS_ATTEMPTS, NEEDS_ROWS
 from simlib.model.guarded_store import open_tried
 from simlib.model.history import MOST_ROWS, Attempts, History, Rows
 from simlib.model.one_gateway import TIED, one_gateway
 from simlib.model.plan import make_history, make_plan
 from simlib.model.terms import ENTRY, Timetable, make_terms
 from simlib.workload.traffic import Traffic
-from simlib.workload.workload import Workload
+from simlib.workload.workload import Store, Workload
 
 FIRST_ATTEMPTS = 4
 """Attempts whose times are drawn at first; then twice as many, until they are enough."""
@@ -52,20 +52,18 @@ def _plain(workload: Workload, case: Case, traffic: Traffic, discipline: Discipl
     given = make_plan(case, traffic, discipline), book, workload.sessions.count
     count = one_gateway(*given, store.release) if store.gateways == 1 else TIED
     if count == TIED:
-        settings = (store.cache_ttl, store.mtime_tick, store.lock_poll, store.lock_poll_max, store.lock_timeout, store.release)
-        count = any_gateways(*given, Settings(*settings), store.gateways)
+        count = any_gateways(*given, _settings(store), store.gateways)
     return make_history(workload, case, traffic, _first(book.rows, count), book.step[:count])
 
 
 def _guarded(workload: Workload, case: Case, traffic: Traffic, discipline: Discipline) -> History:
     """With room for as many rows and attempts as it takes, which only the run itself tells."""
     store, plan, terms = workload.store, make_plan(case, traffic, discipline), make_terms(workload, case, traffic, discipline)
-    settings = GuardedSettings(store.cache_ttl, store.mtime_tick, store.lock_poll, store.lock_poll_max, store.release)
     timetable = Timetable(workload, case, traffic, discipline, plan)
     attempts, size = min(timetable.most, FIRST_ATTEMPTS), traffic.site.size * (1 + (timetable.most > 1))
     of_entries, remembers = bool((terms.scope == ENTRY).any()), "memory" in discipline.snapshots
     while True:
-        given, room = (plan, terms, timetable.attempts(attempts), settings), (open_book(size), open_tried(size))
+        given, room = (plan, terms, timetable.attempts(attempts), _settings(store)), (open_book(size), open_tried(size))
         count = guarded(*given, traffic.request, traffic.initial, *room, store.gateways, of_entries, remembers)
         if count == NEEDS_ATTEMPTS:
             attempts = min(timetable.most, 2 * attempts)
@@ -81,6 +79,10 @@ def _guarded(workload: Workload, case: Case, traffic: Traffic, discipline: Disci
     return make_history(
         workload, case, traffic, _first(book.rows, count), step, Attempts(step, *(column[:count] for column in columns))
     )
+
+
+def _settings(store: Store) -> Settings:
+    return Settings(**{name: getattr(store, name) for name in Settings._fields})
 
 
 def _first(rows: Rows, count: int) -> Rows:

@@ -9,27 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simlib.case import snapshots
+from simlib.case.discipline import STORE_STORED
 from simlib.case.evaluator import merged, written
 from simlib.case.guards import lets_through
 from simlib.case.snapshots import IN_LOCK, LAGGED, MEMORY, NO_COMMIT, OWN
 from simlib.common.compilation import compiled, inlined, inner
+from simlib.model.event_loop import NOBODY, Settings
 from simlib.model.history import COMMITTED, CONFLICT
-from simlib.model.terms import STORE_STORED
-
-NOBODY = -1
 
 visible, visible_in_copy = inlined(snapshots.visible), inlined(snapshots.visible_in_copy)
 cache_holds, mtime_at = inlined(snapshots.cache_holds), inlined(snapshots.mtime_at)
-
-
-class Settings(NamedTuple):
-    """The store's settings, see `Store`."""
-
-    cache_ttl: float
-    mtime_tick: float
-    lock_poll: float
-    lock_poll_max: float
-    release: float
 
 
 class Tried(NamedTuple):

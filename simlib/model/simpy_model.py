@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import simpy
 
 from simlib.case.case import Case
-from simlib.case.discipline import Discipline
+from simlib.case.discipline import FIELDS_STORED, STORE_STORED, Discipline
 from simlib.case.guards import lets_through
 from simlib.case.snapshots import IN_LOCK, INHERITED, LAGGED, MEMORY, NO_COMMIT, NONE, OWN
 from simlib.model.history import COMMITTED, CONFLICT, FAILED, TIMED_OUT, History
@@ -25,13 +25,11 @@ from simlib.model.plan import Plan, make_attempts, make_history, make_plan, make
 from simlib.model.simpy_store import THE_STORE, Entries, Gateway, Process, Shown, StoreFile
 from simlib.model.terms import (
     ENTRY,
-    FIELDS_STORED,
     FLOW,
     MERGE,
     NO_LOCK,
     NO_SPAN,
     STORE,
-    STORE_STORED,
     TRANSACTION,
     AttemptTimes,
     Terms,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simlib.case.case import Case
-from simlib.case.discipline import Discipline, Guard
+from simlib.case.discipline import STORES, Discipline, Guard
 from simlib.case.guards import Guards, tabulate_guards
 from simlib.case.rules import Program
 from simlib.common.arrays import Bools, Floats, Ints
@@ -25,8 +25,6 @@ SCOPES = STORE, ENTRY = (0, 1)
 NO_SPAN, MERGE, TRANSACTION, FLOW = range(4)
 """What a lock is held for; who lets go of one lets go of all that are held for no longer."""
 SPANS = {"merge": MERGE, "transaction": TRANSACTION, "flow": FLOW}
-FIELDS_STORED, ENTRY_STORED, STORE_STORED = range(3)
-_STORED = {"fields": FIELDS_STORED, "entry": ENTRY_STORED, "store": STORE_STORED}
 _USED_UP = {"fail": FAILED, "skip": SKIPPED, "write": COMMITTED}
 
 
@@ -81,7 +79,7 @@ def make_terms(workload: Workload, case: Case, traffic: Traffic, discipline: Dis
         atomic=_of_guards(guards, lambda guard: guard.atomic, np.bool_),
         keeps=_of_guards(guards, lambda guard: guard.pause.in_lock, np.bool_),
         of_store=_of_guards(guards, lambda guard: guard.scope == "store", np.bool_),
-        stored=_STORED[discipline.stores],
+        stored=STORES.index(discipline.stores),
         evaluates=bool(discipline.rules_of),
         guards=tabulate_guards(case, discipline),
         program=(case.strategies[discipline.rules_of] if discipline.rules_of else case.reference).program,

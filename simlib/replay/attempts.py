@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from simlib.case.discipline import FIELDS_STORED, STORE_STORED
 from simlib.case.evaluator import merged, written
 from simlib.case.pairs import Pairs
 from simlib.case.rules import ABSENT, Program
@@ -16,8 +17,6 @@ from simlib.model.history import TIMED_OUT, History
 from simlib.replay.books import NOBODY, Books, Commit, Timeline, begin, change, commit, enter
 from simlib.replay.judging import NONE, found_in
 
-STORES = ("fields", "entry", "store")
-FIELDS, ENTRY, STORE = range(3)
 _NO_PAIR = -1
 
 
@@ -66,18 +65,18 @@ def walk_attempts(
         if tries.outcome[row] == TIMED_OUT:
             continue
         stale = _version(books, owner, timeline.snapshot[row])
-        base = fresh if stores == FIELDS else _version(books, owner, tries.base[row])
+        base = fresh if stores == FIELDS_STORED else _version(books, owner, tries.base[row])
         at = Commit(row, owner, site, stale, base, fresh, is_write[site])
         if not timeline.ok[row]:
             books.false_conflict[row] = _is_right(pairs, at, timeline, books)
-            if stores == STORE and books.false_conflict[row]:
+            if stores == STORE_STORED and books.false_conflict[row]:
                 books.false_conflict[row] = not _puts_back(tries.seen[row], owner, undo, books)
             continue
         if base == fresh:
             commit(pairs, at, timeline, books)
         else:
             _commit_over(pairs, at, timeline, books)
-        if stores == STORE:
+        if stores == STORE_STORED:
             _put_back(row, tries.seen[row], owner, timeline.end[row], undo, books)
             if books.newest[owner] != fresh:
                 _remember(undo, row, owner, fresh)

@@ -10,12 +10,13 @@ from functools import cached_property
 from typing import Any
 
 from simlib.case.case import Case, Strategy
+from simlib.case.discipline import STORES
 from simlib.case.pairs import Pairs
 from simlib.case.rules import Program
 from simlib.common.arrays import Bools, Codes, Floats, Ints
 from simlib.common.compilation import lean
 from simlib.model.history import History
-from simlib.replay.attempts import STORES, Tries, open_undo, walk_attempts
+from simlib.replay.attempts import Tries, open_undo, walk_attempts
 from simlib.replay.books import NOBODY, RACING, Books, Commit, Timeline, begin, commit, open_books
 
 

@@ -1,6 +1,7 @@
 """The table of what guards and locks come to beside the clobbers: rejected attempts, failed units of work, latency."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from operator import itemgetter
 from typing import Any
 
@@ -18,7 +19,7 @@ def effort_columns(result: Result, quantiles: Sequence[str] = QUANTILES) -> Colu
     return {
         "conflicts (95 %)": share("conflict_rate"),
         "false (95 %)": share("false_conflict_rate"),
-        f"retries per {words.unit}": lambda row: f"{row['retries_per_unit']:.3g}",
+        f"retries per {words.unit}": lambda row: "n/a" if isnan(row["retries_per_unit"]) else f"{row['retries_per_unit']:.3g}",
         f"failed {words.units} (95 %)": share("failed_rate"),
         **({"skipped writes": whole("skipped")} if skipped else {}),
         **{f"latency {which}": _latency(which) for which in quantiles},

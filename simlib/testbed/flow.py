@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from simlib.case.discipline import FIELDS_STORED
 from simlib.case.evaluator import evaluate, merge
 from simlib.case.guards import FIELDS, OWNER, REORDERED, VERSION, lets_through
 from simlib.case.snapshots import DIRECT, IN_LOCK, INHERITED, MEMORY, NONE
@@ -14,7 +15,6 @@ from simlib.model.history import COMMITTED, CONFLICT, FAILED, TIMED_OUT
 from simlib.model.plan import Plan
 from simlib.model.terms import (
     ENTRY,
-    FIELDS_STORED,
     FLOW,
     MERGE,
     NO_LOCK,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from simlib.case.case import Case, Strategy
-from simlib.case.discipline import Stored
+from simlib.case.discipline import Stores
 from simlib.common import bounds
 from simlib.common.arrays import Codes, Floats, Ints
 from simlib.common.errors import InputError, RunError, allowed
@@ -162,7 +162,7 @@ def _check_locks(run: TestbedRun) -> None:
         newest[session] = row
 
 
-def standing_rows(history: History, stores: Stored) -> Ints:
+def standing_rows(history: History, stores: Stores) -> Ints:
     """(sessions,) the row whose commit each entry shows at the end; INITIAL: nobody's."""
     attempts, newest = history.attempts, [INITIAL] * len(history.initial)
     after = [newest]  # `after[n]`: after n rows

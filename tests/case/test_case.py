@@ -127,7 +127,7 @@ WRONG = [
     (
         "    title: replaces",
         "    titel: replaces",
-        "strategies.replace: unknown key 'titel'; did you mean 'title'? allowed: title",
+        "strategies.replace: unknown key 'titel'; did you mean 'title'? allowed: ",
     ),
     (
         "channel: stale.channel ?? request.channel",

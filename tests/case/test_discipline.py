@@ -105,7 +105,11 @@ def test_pauses_against_the_sum_by_hand():
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"guards": {"save": {"compare": "versions"}}}, "guards.save.compare"),
+        ({"guards": {"save": {"compare": "versions"}}}, "guards.save.compare: Input should be 'version', 'bytes', "),
+        (
+            {"guards": {"save": {"compare": "version", "attempts": "unlimted"}}},
+            "attempts: Input should be 'unlimited' (got 'unlimted')",
+        ),
         ({"guards": {"safe": {"compare": "version"}}}, "guards: 'safe' is not known; did you mean 'save'?"),
         ({"guards": {"save": {"compare": ["cont"]}}}, "compare: 'cont' is not known; did you mean 'count'?"),
         ({"guards": {"save": {"compare": "bytes", "scope": "store"}}}, "guards.save.scope: `store` is of a version"),
