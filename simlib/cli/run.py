@@ -13,6 +13,9 @@ from simlib.common import bounds
 from simlib.common.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simlib.estimate.limit import Limit
     from simlib.estimate.result import Result
     from simlib.report.table import Table
 
@@ -31,6 +34,9 @@ def run(
     keep: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Keep the result for `simlib compare` (NAME.parquet).")
     ] = None,
+    limit: Annotated[
+        bool, typer.Option("--limit", help="Look as well for the throughput at which each strategy stops being stable.")
+    ] = False,
 ) -> None:
     """Simulate a workload and estimate every strategy's clobber rate."""
     model, compiled = load_inputs(workload, case, overrides, strategies, out, keep)
@@ -44,14 +50,18 @@ def run(
         result = run_experiment(
             model, compiled, strategies, seed=seed, replicates=replicates, engine=engine, jobs=jobs, progress=step
         )
+    limits = _limits(result) if limit else {}
     if keep:
         save(result, keep)
     if as_json or out:
-        print_json(result.to_json(), out)
+        found = result.to_json()
+        for name, one in limits.items():
+            found["strategies"][name]["throughput_limit"] = one.to_json()
+        print_json(found, out)
         return
     for note in filter(None, (overload_note(result), model.warning())):
         say(note)
-    print_table(_table(result).rows())
+    print_table(_table(result, limits).rows())
     if shows_price(result):
         say(frontier_words(result))
     if result.conditional:
@@ -61,7 +71,18 @@ def run(
         say("nothing arrived, so there is nothing to say of any strategy; a longer duration or higher rates would help")
 
 
-def _table(result: "Result") -> "Table":
+def _limits(result: "Result") -> "dict[str, Limit]":
+    from simlib.estimate.limit import find_limit
+
+    found = {}
+    with progress_bar("limits", len(result.strategies)) as step:
+        for name in result.strategies:
+            found[name] = find_limit(result.workload, result.case, name, seed=result.seed)
+            step()
+    return found
+
+
+def _table(result: "Result", limits: "Mapping[str, Limit]") -> "Table":
     from operator import itemgetter
 
     from simlib.estimate.frontier import shows_price
@@ -79,5 +100,6 @@ def _table(result: "Result") -> "Table":
             "lost writes (95 %)": share("lost_write_rate"),
             "wait p99": lambda row: "- (overloaded)" if row["strategy"] in overloaded else milliseconds(row["wait_p99_s"]),
             **(effort_columns(result, ["p99"]) if shows_price(result) else {}),
+            **({f"stable up to, {result.case.words.units}/s": lambda row: limits[row["strategy"]].words()} if limits else {}),
         },
     )

@@ -4,6 +4,7 @@ Then its queue grows for as long as the run lasts: a wait tells how long that wa
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simlib.case.case import Case, Strategy
@@ -51,10 +52,13 @@ def requested_load(workload: Workload, case: Case, strategy: Strategy) -> float:
         >>> round(requested_load(workload, case, case.strategy("after-19328")), 2)  # for 0.154 transactions a second
         0.15
     """
-    return max((_asked_of(lock, workload, case, strategy.discipline) for lock in strategy.discipline.locks), default=0.0)
+    locks = sorted(strategy.discipline.locks, key=lambda lock: ("flow", "transaction", "merge").index(lock.span))
+    of_scope = [[lock for lock in locks if lock.scope == scope] for scope in ("store", "entry")]
+    return max(_asked_of(one, workload, case, strategy.discipline) for one in of_scope)
 
 
-def _asked_of(lock: Lock, workload: Workload, case: Case, discipline: Discipline) -> float:
+def _asked_of(locks: Sequence[Lock], workload: Workload, case: Case, discipline: Discipline) -> float:
+    """The same of one lock, which is taken for these spans, the widest first; who has it already takes it no more."""
     total = 0.0
     for flow in workload.traffic.values():
         rate = flow.rate
@@ -62,10 +66,11 @@ def _asked_of(lock: Lock, workload: Workload, case: Case, discipline: Discipline
             rate = sum(time < workload.duration for time in flow.arrivals.times) / workload.duration
         held = False
         for site in flow.steps:
-            if site in lock.sites or held:
+            lock = next((lock for lock in locks if held or site in lock.sites), None)
+            if lock:
                 total += rate * _taken(lock, held, workload, case, discipline, site)
-            held = held or (lock.span == "flow" and site in lock.sites)
-    return total * float(session_shares(workload).max()) if lock.scope == "entry" else total
+                held = held or lock.span == "flow"
+    return total * float(session_shares(workload).max()) if locks and locks[0].scope == "entry" else total
 
 
 def _taken(lock: Lock, held: bool, workload: Workload, case: Case, discipline: Discipline, site: str) -> float:
