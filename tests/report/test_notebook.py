@@ -99,6 +99,18 @@ def test_the_same_notebook_renders_to_the_same_bytes(tmp_path):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
+def test_what_is_for_the_notebook_only_is_not_on_the_page(tmp_path):
+    notebook = nbformat.v4.new_notebook()
+    for kind, tags in (("page", []), ("notebook", ["notebook-only"])):
+        notebook.cells.append(nbformat.v4.new_markdown_cell(f"words of the {kind}", metadata={"tags": tags}))
+        notebook.cells.append(nbformat.v4.new_code_cell(f"print('a', '{kind}')", metadata={"tags": tags}))
+    nbformat.write(notebook, tmp_path / "two.ipynb")
+    make_report(tmp_path / "two.ipynb", {}, tmp_path / "page.html", "t")
+    page = (tmp_path / "page.html").read_text()
+    assert [kind in page for kind in ("words of the page", "a page")] == [True, True]
+    assert [kind in page for kind in ("words of the notebook", "a notebook")] == [False, False]
+
+
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """The current folder, with files of a stranger whose names are those of modules; each of them would leave a mark."""
