@@ -111,6 +111,18 @@ def test_what_is_for_the_notebook_only_is_not_on_the_page(tmp_path):
     assert [kind in page for kind in ("words of the notebook", "a notebook")] == [False, False]
 
 
+def test_a_page_shows_what_a_widget_shows_without_a_kernel_and_has_no_script(tmp_path):
+    cell = """import ipywidgets
+class Moved:
+    def _repr_mimebundle_(self, **_):
+        return {**ipywidgets.IntSlider()._repr_mimebundle_(), "text/html": "<p>as it stood</p>"}
+Moved()"""
+    make_report(tiny(tmp_path, cell), {}, tmp_path / "page.html", "t")
+    body = (tmp_path / "page.html").read_text().split("<body")[1]
+    assert "<p>as it stood</p>" in body
+    assert "<script" not in body
+
+
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """The current folder, with files of a stranger whose names are those of modules; each of them would leave a mark."""

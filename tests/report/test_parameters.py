@@ -7,11 +7,12 @@ import pytest
 from places import ROOT
 
 from simlib.common.errors import InputError
-from simlib.report import comparison, fix_impact, interleavings, parameters, sensitivity, validation
+from simlib.report import comparison, explore, fix_impact, interleavings, parameters, sensitivity, validation
 from simlib.report.notebook import known_parameters
 
 STUDIES = {
     "comparison": comparison.study,
+    "explore": explore.study,
     "fix_impact": fix_impact.study,
     "interleavings": interleavings.study,
     "sensitivity": sensitivity.study,
