@@ -33,6 +33,9 @@ REST = 0.3
 WIDEST = 4.0
 """A slider goes from one in so many to so many times the workload's own."""
 
+WIDTH = "26em"
+"""Of a slider with its name and its value."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -115,7 +118,7 @@ class Explorer:
         self.strategy = widgets.Dropdown(options=plain, value=setting.strategy, description="strategy")
         self.cure = widgets.Dropdown(options=cures, value=setting.cure, description="cure")
         self.whose = widgets.Dropdown(options=[setting.strategy], description="clobbers of")
-        self.number = widgets.IntSlider(min=1, max=1, description="which one")
+        self.number = widgets.IntSlider(min=1, max=1, description="which one", layout={"width": WIDTH})
         self.about, self.rates, self.diagram = (widgets.HTML() for _ in range(3))
         self.explored = explore(workload, case, setting, seed=seed, replicates=replicates)
         self.refining: asyncio.Task[None] | None = None
@@ -178,7 +181,9 @@ class Explorer:
 
 def _slider(name: str, value: float) -> Any:
     end = np.log2(WIDEST)
-    return widgets.FloatLogSlider(value, base=2, min=-end, max=end, step=0.25, description=name, readout_format=".2f")
+    return widgets.FloatLogSlider(
+        value, base=2, min=-end, max=end, step=0.25, description=name, readout_format=".2f", layout={"width": WIDTH}
+    )
 
 
 def study(

@@ -65,7 +65,7 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path):
     path.write_text("not json")
     with pytest.raises(InputError, match="not a notebook"):
         check_parameters(path, {})
-    with pytest.raises(InputError, match="no such notebook; allowed: comparison, fix_impact"):
+    with pytest.raises(InputError, match="no such notebook; allowed: comparison, contents, explore, fix_impact"):
         find_notebook("fix-impact")
 
 
