@@ -32,7 +32,6 @@ REST = 0.3
 """Seconds for which nothing has moved before all replicates are run."""
 WIDEST = 4.0
 """A slider goes from one in so many to so many times the workload's own."""
-
 WIDTH = "26em"
 """Of a slider with its name and its value."""
 
