@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help env report proof validation test mutants lab lint types check-slow bench lock clean
+.PHONY: help env report proof validation test notebooks mutants lab lint types check-slow bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,14 +35,18 @@ validation: env ## write reports/validation.html
 test: env ## run the tests
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
-check-slow: env ## run the longer checks too
+check-slow: notebooks ## run the longer checks too
 	$(BIN)/python -m pytest -m slow --numprocesses=auto --dist=loadfile
+
+notebooks: env ## run every notebook as a reader does who changes nothing
+	$(BIN)/simlib sweep small --out notebooks/sweep-small
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=3600 --numprocesses=auto notebooks
 
 mutants: env ## try wrong lines of a MODULE on its tests (TESTS, COUNT=40, SEED=1)
 	$(BIN)/python tests/support/mutants.py $(MODULE) $(if $(TESTS),--tests $(TESTS)) --count $(or $(COUNT),40) --seed $(or $(SEED),1)
 
 lab: env ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks --LabApp.default_url=/lab/tree/contents.ipynb
 
 lint: env ## ruff, and no import that runs up through the rooms
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from simlib.replay.counterfactual import counterfactual
     from simlib.replay.recording import read_recording
     from simlib.replay.replay import replay_strategy
+    from simlib.search.prove import prove
     from simlib.workload.workload import load_workload
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "counterfactual",
     "load_case",
     "load_workload",
+    "prove",
     "read_recording",
     "replay_strategy",
     "run",
@@ -38,6 +40,7 @@ _HOMES = {
     "counterfactual": "replay.counterfactual",
     "load_case": "case.case",
     "load_workload": "workload.workload",
+    "prove": "search.prove",
     "read_recording": "replay.recording",
     "replay_strategy": "replay.replay",
     "run": "estimate.experiment",

@@ -22,7 +22,7 @@ COMMANDS = [line.split("#")[0].strip() for line in README.splitlines() if line.s
 def test_the_face_of_the_package_is_small_and_pinned():
     assert simlib.__all__ == [
         "History", "InputError", "RunError", "SimlibError", "counterfactual",
-        "load_case", "load_workload", "read_recording", "replay_strategy", "run",
+        "load_case", "load_workload", "prove", "read_recording", "replay_strategy", "run",
     ]  # fmt: skip
     assert all(getattr(simlib, name).__doc__ for name in simlib.__all__)
 

@@ -80,6 +80,19 @@ def with_traffic(workload: Workload, factor: float) -> Workload:
     return validated(Workload, data, f"workload {workload.workload} with {factor:.3g} times its traffic")
 
 
+def with_windows(workload: Workload, factor: float) -> Workload:
+    """The workload with so many times every time that a step takes without the lock: its pauses and preparations.
+
+    Raises:
+        InputError: it is beyond what a workload may have.
+    """
+    data = workload.model_dump()
+    for site, times in workload.times.items():
+        for part in ("after", "prepare"):
+            data["times"][site][part] = scaled(getattr(times, part), factor).model_dump()
+    return validated(Workload, data, f"workload {workload.workload} with {factor:.3g} times its windows")
+
+
 def _lever(workload: Workload, name: str, value: float, change: Callable[[dict[str, Any], float], None]) -> Lever:
     found = {}
     for factor in FACTORS:

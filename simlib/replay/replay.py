@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import pandas as pd
+
 from simlib.case.case import Case, Strategy
 from simlib.case.discipline import STORES
 from simlib.case.pairs import Pairs
@@ -18,6 +20,7 @@ from simlib.common.compilation import lean
 from simlib.model.history import History
 from simlib.replay.attempts import Tries, open_undo, walk_attempts
 from simlib.replay.books import NOBODY, RACING, Books, Commit, Timeline, begin, commit, open_books
+from simlib.replay.judging import KINDS
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,32 @@ class Outcomes:
     def entries(self) -> Codes:
         """(transactions, fields) value codes of the session's entry after each transaction."""
         return self.versions[self.version]
+
+    def to_frame(self, case: Case) -> pd.DataFrame:
+        """A row per clobber, with names in place of numbers; its index is the clobber's number.
+
+        Columns: `session`, `site` (of the culprit), `field`, `kind`, `racing` (bool); the values `stale`, `fresh`, `right` and
+        `wrong`, as of `Clobbers`; `at_s`, the time of the commit, and `stood_s`, how long the wrong value stood (inf: to the
+        end); seconds.
+        """
+        history, found = self.history, self.clobbers
+        culprit, domains = found.culprit, [case.domains[case.fields[field]] for field in found.field]
+
+        def named(codes: Ints) -> list[str]:
+            return [history.values.name(domain, int(code)) for domain, code in zip(domains, codes, strict=True)]
+
+        return pd.DataFrame(
+            {
+                "session": [history.session_names[session] for session in history.session[culprit]],
+                "site": [case.sites[site] for site in history.site[culprit]],
+                "field": [case.fields[field] for field in found.field],
+                "kind": [KINDS[kind] for kind in found.kind],
+                "racing": found.racing,
+                **{name: named(getattr(found, name)) for name in ("stale", "fresh", "right", "wrong")},
+                "at_s": history.end[culprit],
+                "stood_s": found.until - history.end[culprit],
+            }
+        )
 
 
 def replay_strategy(case: Case, strategy: Strategy, history: History) -> Outcomes:

@@ -24,6 +24,10 @@ CELL_SECONDS = 3600
 LONGEST_PLACE = 70
 """Bytes of the name of a temporary folder: a Unix socket's path has at most 104 on macOS, 108 on Linux; we add some 30."""
 SHORT_PLACE = "/tmp"  # noqa: S108 - a folder with a name of its own is made there, which nobody else can open
+NOTEBOOK_ONLY = "notebook-only"
+"""Tag of a cell for who has the notebook open; no page shows it."""
+WIDGET = "application/vnd.jupyter.widget-view+json"
+"""What a page cannot show, as it has no kernel; what else the output has is shown."""
 _TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "list": list[str]}
 
 
@@ -178,9 +182,12 @@ def render(executed: Path, page: Path, title: str, *, error: str = "") -> Findin
         notebook.cells.insert(0, _error_cell(title, error))
     finding = Finding() if error else read_finding(notebook)
     notebook.metadata["title"] = visible(title)
-    notebook.cells = [cell for cell in notebook.cells if cell.cell_type == "markdown" or cell.get("outputs")]
+    notebook.metadata.pop("widgets", None)
+    notebook.cells = [cell for cell in notebook.cells if _is_on_page(cell)]
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # papermill's are random
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
     exporter = HTMLExporter(  # type: ignore[no-untyped-call] # nbconvert has no types
         template_name="template",
         extra_template_basedirs=[str(Path(__file__).parent)],
@@ -192,6 +199,10 @@ def render(executed: Path, page: Path, title: str, *, error: str = "") -> Findin
     with replacing(page) as temporary:
         temporary.write_text(body, encoding="utf-8")
     return finding
+
+
+def _is_on_page(cell: Any) -> bool:
+    return NOTEBOOK_ONLY not in cell.metadata.get("tags", []) and (cell.cell_type == "markdown" or bool(cell.get("outputs")))
 
 
 def _error_cell(title: str, error: str) -> Any:

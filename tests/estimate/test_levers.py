@@ -6,7 +6,7 @@ import pytest
 
 from simlib.case.case import load_case
 from simlib.estimate.experiment import run
-from simlib.estimate.levers import FACTORS, levers, pull
+from simlib.estimate.levers import FACTORS, levers, pull, with_windows
 from simlib.workload.distributions import Constant, Empirical, Exponential, Gamma, Lognormal, scaled
 from simlib.workload.workload import load_workload
 
@@ -63,3 +63,13 @@ def test_a_result_of_a_lever_is_that_of_its_workload():
     assert set(found) == {(name, factor) for factor in FACTORS}
     again = run(levers(workload)[0].workloads[HALF], result.case, result.strategies, seed=3, replicates=3)
     assert found[name, HALF].to_frame().equals(again.to_frame())
+
+
+def test_wider_windows_are_every_pause_and_preparation_and_nothing_else():
+    workload = load_workload("busy-team")
+    wider = with_windows(workload, 2)
+    for site, times in workload.times.items():
+        for part in ("after", "prepare"):
+            assert getattr(wider.times[site], part).expected == pytest.approx(2 * getattr(times, part).expected)
+    back = with_windows(wider, 0.5)
+    assert back.model_dump() == workload.model_dump()

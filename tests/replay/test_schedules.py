@@ -338,3 +338,14 @@ def test_until_ends_where_another_clobber_of_the_same_field_takes_over():
 
 def test_the_case_under_test_is_the_shipped_one():
     assert CASE.name == "openclaw-70575"
+
+
+def test_the_frame_of_a_replay_has_the_names_of_the_schedule():
+    schedule = [read("handler"), commit("patch", label="B"), commit("handler"), commit("patch", label=None)]
+    assert run("after-19328", schedule, {"label": "A"}).to_frame(CASE).to_dict("records") == [
+        {
+            "session": "session-1", "site": "handler", "field": "label", "kind": "reverted", "racing": True,
+            "stale": "A", "fresh": "B", "right": "B", "wrong": "A", "at_s": 2.0, "stood_s": 1.0,
+        }
+    ]  # fmt: skip
+    assert run("all-sites", schedule, {"label": "A"}).to_frame(CASE).empty

@@ -65,7 +65,7 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path):
     path.write_text("not json")
     with pytest.raises(InputError, match="not a notebook"):
         check_parameters(path, {})
-    with pytest.raises(InputError, match="no such notebook; allowed: comparison, fix_impact"):
+    with pytest.raises(InputError, match="no such notebook; allowed: comparison, contents, explore, fix_impact"):
         find_notebook("fix-impact")
 
 
@@ -97,6 +97,30 @@ def test_the_same_notebook_renders_to_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         render(tmp_path / "out.ipynb", tmp_path / f"{name}.html", "t")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_what_is_for_the_notebook_only_is_not_on_the_page(tmp_path):
+    notebook = nbformat.v4.new_notebook()
+    for kind, tags in (("page", []), ("notebook", ["notebook-only"])):
+        notebook.cells.append(nbformat.v4.new_markdown_cell(f"words of the {kind}", metadata={"tags": tags}))
+        notebook.cells.append(nbformat.v4.new_code_cell(f"print('a', '{kind}')", metadata={"tags": tags}))
+    nbformat.write(notebook, tmp_path / "two.ipynb")
+    make_report(tmp_path / "two.ipynb", {}, tmp_path / "page.html", "t")
+    page = (tmp_path / "page.html").read_text()
+    assert [kind in page for kind in ("words of the page", "a page")] == [True, True]
+    assert [kind in page for kind in ("words of the notebook", "a notebook")] == [False, False]
+
+
+def test_a_page_shows_what_a_widget_shows_without_a_kernel_and_has_no_script(tmp_path):
+    cell = """import ipywidgets
+class Moved:
+    def _repr_mimebundle_(self, **_):
+        return {**ipywidgets.IntSlider()._repr_mimebundle_(), "text/html": "<p>as it stood</p>"}
+Moved()"""
+    make_report(tiny(tmp_path, cell), {}, tmp_path / "page.html", "t")
+    body = (tmp_path / "page.html").read_text().split("<body")[1]
+    assert "<p>as it stood</p>" in body
+    assert "<script" not in body
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 def timeline(*rows: Row, sessions: int | None = None) -> History:
     """The history of these rows. A row without a snapshot shows what its session's commits had left when it read."""
-    coder = Coder()
+    coder = Coder(CASE)
     requests = [coder.row(row.request, REQUEST, ABSENT) for row in rows]
     count = sessions or 1 + max((row.session for row in rows), default=0)
 
