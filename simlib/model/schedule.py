@@ -1,8 +1,8 @@
 """Schedules by hand: a list of reads and commits that says what happens in which order, as one would tell it.
 
-    [read("handler"), commit("patch", label="B"), commit("handler")]
+    [read("save"), commit("rename", label="B"), commit("save")]
 
-A step names its transaction: the write site, and a second word where a schedule has several (`handler 2`). A site that
+A step names its transaction: the write site, and a second word where a schedule has several (`save 2`). A site that
 inherits the snapshot of another one takes it from the transaction there with the same second word. A transaction that is never
 read takes its snapshot at its commit. Steps are one second apart.
 """
@@ -115,7 +115,8 @@ def history_of(
         >>> from simlib import load_case, replay_strategy
         >>> from simlib.common.shipped import CASE
         >>> case = load_case(CASE)
-        >>> history = history_of(case, [read("handler"), commit("patch", label="B"), commit("handler")], {"label": "A"})
+        >>> site, steps = case.sites[0], [commit("patch", label="B")]
+        >>> history = history_of(case, [read(site), *steps, commit(site)], {"label": "A"})
         >>> found = replay_strategy(case, case.strategy("after-19328"), history).to_frame(case)
         >>> found[["field", "kind", "fresh", "wrong"]].values.tolist()
         [['label', 'reverted', 'B', 'A']]

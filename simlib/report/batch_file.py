@@ -118,7 +118,9 @@ def _member(path: Path, name: str, notebook: str, given: Parameters) -> Member:
     found = find_notebook(str(find_beside(path, "notebooks", notebook)))
     known = _known(found)
     files = (*FILES, *SIDES) if _compares(known) else FILES
-    parameters = {
+    # Who names a side means no other than those named; the notebook's own sides are an example to begin with.
+    sides = dict.fromkeys((*SIDES, *SIDES.values()), "") if _compares(known) and SIDES.keys() & given.keys() else {}
+    parameters = sides | {
         key: _truth(value) if known.get(key, ("",))[0] == "bool" else find_beside(path, "", value) if key in files else value
         for key, value in given.items()
     }

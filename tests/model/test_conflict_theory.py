@@ -100,6 +100,7 @@ def test_conflicts_failures_retries_and_misses_against_the_simpy_model(name: str
     assert (abs(in_errors(workload(**settings), guard)) < 4).all()  # t of 11 degrees: once in 500 by chance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("turns", "attempts"), [(1, 4), (4, 3), (20, 4)])
 def test_the_fixed_point_of_retries_after_pauses_against_the_simpy_model(turns: float, attempts: int) -> None:
     """An approximation; with pauses of several windows, drawn each anew, it is within the error of the model."""

@@ -83,6 +83,7 @@ def test_a_member_that_kills_its_worker_is_given_up_after_three_times(tmp_path):
     assert "3 times" in (tmp_path / "out" / "k.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_hostile_name_decides_no_path_and_no_markup(tmp_path):
     name = "../../<img src=x onerror=alert(1)>\u202e"
     run(batch_file(tmp_path, f"  {json.dumps(name)}: {{parameters: {{verdict: '<b>x</b>'}}}}\n"), tmp_path / "out")

@@ -13,6 +13,7 @@ from simlib.report.batch_file import load_batch
 from simlib.workload.workload import load_workload
 
 
+@pytest.mark.slow
 def test_every_shipped_batch_can_run_and_nightly_has_every_workload_of_the_shipped_case():
     found = {name: load_batch(name)[1] for name in shipped_names("batches")}
     assert {member.parameters.get("workload") for member in found["nightly"]} == {*OWN_WORKLOADS, None}

@@ -167,6 +167,7 @@ def test_the_table_of_strategies_is_made_of_the_results_own_numbers(study):
         assert cell.text.startswith(rate_text(study.result.best_rate(name)).split(" (")[0])
 
 
+@pytest.mark.slow
 def test_a_run_without_clobbers_is_a_page_too(tmp_path):
     path = tmp_path / "page.html"
     parameters = {
@@ -180,6 +181,7 @@ def test_a_run_without_clobbers_is_a_page_too(tmp_path):
     assert Page(path.read_text()).headings == HEADINGS
 
 
+@pytest.mark.slow
 def test_names_from_a_workload_cannot_inject_anything(tmp_path):
     evil = "<img src=x onerror=alert(1)>"
     source = (ROOT / "data" / "workloads" / "quiet.yaml").read_text()

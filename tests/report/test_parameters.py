@@ -29,6 +29,7 @@ def test_a_notebook_has_the_parameters_of_its_study(name):
     assert list(known_parameters(notebook(name))) == list(inspect.signature(STUDIES[name]).parameters)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Passed unknown parameter", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_parameter_misspelt_through_papermill_itself_ends_in_an_error_before_anything_is_computed(name, tmp_path):

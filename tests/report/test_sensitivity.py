@@ -149,6 +149,7 @@ def test_the_heading_says_what_was_varied_and_escapes_it(study: Sensitivity) -> 
     assert "left out" not in study.heading().text
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_has_its_page_and_one_with_a_cell_that_has_no_rate_only_without_it(tmp_path: Path) -> None:
     """A cell without a unit of work has no rate: one NaN would make a mean of it all."""
     axis = ("traffic.patch.rate: [0.2, 0.5]", "traffic.turn.rate: [0, 0.5]")

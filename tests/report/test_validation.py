@@ -163,6 +163,7 @@ def test_bad_input_is_refused(arguments: dict, says: str) -> None:
         study(**arguments)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_with_tiny_parameters(tmp_path: Path) -> None:
     output = tmp_path / "out.ipynb"
     parameters = {"sources": [SMALL, "gateway-2026.6.11"], "testbed": [], "replicates": 2}
