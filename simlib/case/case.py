@@ -18,6 +18,7 @@ from simlib.case.case_file import (
     CaseModel,
     EffectiveModel,
     NoticedModel,
+    Role,
     SiteRules,
     StrategyModel,
     WordsModel,
@@ -47,12 +48,14 @@ class Strategy:
     """A strategy: its rules as written (site -> field -> rule) and as tables.
 
     Attributes:
+        role: what it is to who decides.
         discipline: its locks, snapshots and guards; strategies with equal ones share one timeline.
         pairs: its rules beside the reference's.
     """
 
     name: str
     title: str
+    role: Role
     source: str
     about: str
     discipline: Discipline
@@ -264,6 +267,7 @@ def _strategy(
     return Strategy(
         name=name,
         title=variant.title,
+        role=variant.role or ("today" if name == model.baseline else "alternative"),
         source=variant.source,
         about=variant.about,
         discipline=variant.discipline(name, list(model.fields), words, touched),

@@ -1,7 +1,7 @@
 """What a case file says, key by key, and which names in it must fit together; `case` says what it means."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 from pydantic import Discriminator as ByKey
@@ -10,7 +10,7 @@ from simlib.case import snapshots
 from simlib.case.discipline_file import DisciplineModel
 from simlib.case.sections import Known, Sections
 from simlib.common import bounds
-from simlib.common.errors import choose, shown
+from simlib.common.errors import allowed, choose, shown
 from simlib.common.files import Strict
 
 REFERENCE: Literal["reference"] = "reference"
@@ -102,10 +102,20 @@ class SiteModel(Strict):
     about: str = ""
 
 
+Role = Literal["today", "proposed", "alternative", "shipped", "history"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""What a strategy is to who decides, in the order in which a report shows them."""
+
+
 class StrategyModel(DisciplineModel):
     """The rules of every write site: the thing that is compared."""
 
     title: str
+    role: Role | None = Field(
+        None,
+        description="what it is to who decides: today (the baseline, and no other), proposed, alternative (if not said), "
+        "shipped (elsewhere, or later), or history",
+    )
     source: str = ""
     about: str = ""
     sites: Mapping[str, SiteRules]
@@ -173,6 +183,10 @@ class CaseModel(Sections):
             _known(f"strategies.{name}.sites", strategy.sites, sites)
             for reference in strategy.references(f"strategies.{name}", sites, fields):
                 _known(reference.place, [reference.name], reference.known)
+            if strategy.role and (strategy.role == "today") != (name == self.baseline):
+                raise ValueError(
+                    f"strategies.{name}.role: today is the baseline, {self.baseline}, and no other; {allowed(ROLES[1:])}"
+                )
             for problem in strategy.problems():
                 raise ValueError(f"strategies.{name}.{problem}")
             if missing := [site for site in sites if site not in strategy.sites]:

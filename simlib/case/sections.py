@@ -120,6 +120,7 @@ class RacesModel(Strict):
 
     workload: str
     builds: dict[str, str] = Field(description="version of the program -> the strategy that it ships")
+    recordings: list[str] = Field([], description="recordings in data/recordings that a report shows beside its simulation")
     lost: dict[str, str] = Field(
         description="field -> key of a trial that says whether it was lost; windows are fitted to the first", min_length=1
     )

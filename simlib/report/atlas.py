@@ -6,13 +6,14 @@ other strategy what becomes of that.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from simlib.case.case import Case, load_case
 from simlib.common.errors import InputError, choose, shown
 from simlib.common.shipped import shipped_names
+from simlib.estimate.cures import Verdict, judge
 from simlib.estimate.experiment import run
 from simlib.estimate.wording import seconds
 from simlib.report.table import Columns, Table, share
@@ -20,7 +21,6 @@ from simlib.search.certificate import certify
 from simlib.workload.workload import Workload, load_workload
 
 PREFIX = "atlas-"
-Verdict = Literal["ends", "rarer", "harms", "cannot tell"]
 Share = Mapping[str, float]
 """An estimated share, and the `low` and `high` end of its interval."""
 
@@ -93,25 +93,6 @@ def make_entry(name: str, seed: int = 1, replicates: int | None = None, jobs: in
             )
         )
     return Entry(case, workload, tuple(judged))
-
-
-def judge(bug: Mapping[str, Any], cure: Mapping[str, Any], clean: bool) -> Verdict:
-    """What becomes of the bug with a cure.
-
-    It `harms` if it clobbers more than the bug, or fails more units of work than the bug clobbered and failed; it `ends` the
-    clobbers if it is clean; else it makes them `rarer`, if the intervals say so.
-
-    Args:
-        bug: what `run --json` says of the baseline.
-        cure: what it says of the other strategy.
-        clean: whether the cure cannot clobber, by proof, or was not seen to lose anything at any write site.
-    """
-    difference, before = cure["difference_from_baseline"], bug["clobber_rate"]["high"] + bug["failed_rate"]["high"]
-    if difference["low"] > 0 or cure["failed_rate"]["low"] > before:
-        return "harms"
-    if clean:
-        return "ends"
-    return "rarer" if difference["high"] < 0 else "cannot tell"
 
 
 def make_atlas(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +13,7 @@ from simlib.common.shipped import RECORDING
 from simlib.estimate.crossover import REPLICATES, crossover, possible_loads, rivals
 from simlib.estimate.experiment import ENGINES, find_example, run
 from simlib.estimate.frontier import shows_price
+from simlib.estimate.levers import Lever, levers, pull
 from simlib.estimate.result import Result
 from simlib.replay.counterfactual import Counterfactual, counterfactual
 from simlib.replay.judging import KIND_MEANINGS, KINDS
@@ -20,13 +22,18 @@ from simlib.replay.replay import Outcomes
 from simlib.report import charts
 from simlib.report import impact_tables as tables
 from simlib.report.crossover_chart import crossover_chart
+from simlib.report.decision import Decision, decide
 from simlib.report.diagram import sequence
+from simlib.report.difference_chart import difference_chart
 from simlib.report.efforts import efforts
+from simlib.report.evidence import strip
 from simlib.report.figure import Figure
 from simlib.report.frontier_chart import frontier_chart
 from simlib.report.html import Html, bullets, coded, marked, paragraphs
 from simlib.report.impact_method import command, method
-from simlib.report.lever_chart import lever_chart
+from simlib.report.inputs import inputs_table
+from simlib.report.lever_chart import lever_chart, lever_finding
+from simlib.report.measured import recorded_races
 from simlib.report.price_chart import price
 from simlib.report.table import Table
 from simlib.report.verdict import verdict, why
@@ -43,8 +50,8 @@ class Impact:
     Attributes:
         result: the simulated strategies.
         counter: the same strategies on a recorded timeline; None if no recording was asked for.
-        proofs: the baseline, and the strategies of which no clobber was seen, in every interleaving of the case's scopes that
-            use no other write sites than the workload; None if there is no such scope.
+        proofs: every strategy, in every interleaving of the case's scopes that use no other write sites than the workload; None
+            if there is no such scope.
         overrides: the `--set` values that the workload was loaded with.
         workload_name, case_name, recording_name: as the user gave them, for the command that reproduces the report.
     """
@@ -56,6 +63,21 @@ class Impact:
     workload_name: str
     case_name: str
     recording_name: str
+
+    @cached_property
+    def _levers(self) -> list[Lever]:
+        return levers(self.result.workload)
+
+    @cached_property
+    def _pulled(self) -> dict[tuple[str, Fraction], Result]:
+        return pull(self.result, self._levers)
+
+    @cached_property
+    def decision(self) -> Decision:
+        """What to do, how sure that is, and what would change it."""
+        units = self.result.clobber_rate(self.result.baseline).exposures.any()
+        flips = lever_finding(self.result, self._levers, self._pulled) if units else ""
+        return decide(self.result, self.proofs, flips)
 
     @property
     def case(self) -> Case:
@@ -73,9 +95,17 @@ class Impact:
             ).text
         )
 
+    def card(self) -> Html:
+        """The decision."""
+        return self.decision.card()
+
+    def evidence(self) -> Html:
+        """For each strategy what was measured, simulated and proved."""
+        return strip(self.result, self.decision.judged, self.proofs, self.counter, recorded_races(self.case))
+
     def verdict(self) -> Html:
         """The findings in plain words with numbers."""
-        return verdict(self.result, self.proofs)
+        return verdict(self.result, self.proofs, self.decision.what)
 
     def strategies(self) -> Table:
         """The strategies in one table: safety and price side by side."""
@@ -87,7 +117,15 @@ class Impact:
 
     def levers(self) -> Figure | Html:
         """How the rates move when something about the workload is another."""
-        return lever_chart(self.result)
+        return lever_chart(self.result, self._levers, self._pulled)
+
+    def differences(self) -> Figure | Html:
+        """By how much each strategy differs from the baseline."""
+        return difference_chart(self.result)
+
+    def inputs(self) -> Html:
+        """Where the numbers of the workload are from."""
+        return inputs_table(self.result.workload)
 
     def fields(self) -> Figure:
         """Clobbers by field and kind."""
@@ -224,9 +262,8 @@ def _proofs(result: Result) -> Proofs | None:
     """Search what the workload exercises; several processes on one file can read one commit behind."""
     used = {site for flow in result.workload.traffic.values() for site in flow.steps}
     scopes = [scope.name for scope in result.case.scopes if used.issuperset(site for _, sites in scope.flows for site in sites)]
-    names = [name for name in result.strategies if result.best_rate(name).estimate == 0 or name == result.baseline]
     stale_reads = 1 if result.workload.store.gateways > 1 else 0
-    return prove(result.case, names, scopes, stale_reads) if scopes else None
+    return prove(result.case, result.strategies, scopes, stale_reads) if scopes else None
 
 
 def check_input(

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from simlib.estimate.levers import Lever, levers, pull
+from simlib.estimate.levers import Lever
 from simlib.estimate.result import Result, estimate_columns
 from simlib.estimate.wording import listed, percent, seconds
 from simlib.report.figure import FAINT, Figure, draw
@@ -22,14 +22,17 @@ MOST_NAMED = 3
 """Exceptions that a caption names."""
 
 
-def lever_chart(result: Result) -> Figure | Html:
+def lever_chart(result: Result, found: Sequence[Lever], results: Mapping[tuple[str, Fraction], Result]) -> Figure | Html:
     """Clobber rate of every strategy with a quarter to four times of each lever; the order of the strategies beside it.
 
     The frame has a row per lever, factor and strategy: `lever`, `factor`, `value` (as text), `strategy`, `best_rate` (`_low`,
     `_high`), `replicates`.
+
+    Args:
+        result: the workload as it is.
+        found: its levers.
+        results: what came of pulling them, as from `pull`.
     """
-    found = levers(result.workload)
-    results = pull(result, found)
     frame = lever_frame(found, results)
     if frame.empty:
         return paragraphs(f"There was no {result.case.words.unit}, so there is nothing to show.")

@@ -14,14 +14,19 @@ from simlib.report.html import Html, bullets, coded, paragraphs
 from simlib.search.proofs import Proofs
 
 
-def verdict(result: Result, proofs: Proofs | None) -> Html:
-    """The verdict: first the baseline, then a line for each other strategy, then what the workload cannot speak of."""
+def verdict(result: Result, proofs: Proofs | None, what: str = "") -> Html:
+    """The verdict: first the baseline, then a line for each other strategy, then what the workload cannot speak of.
+
+    What others list of it begins with `what` to do.
+    """
     others = [name for name in result.strategies if name != result.baseline]
     lines = bullets([_on(result, proofs, name) + _failing(result, name) for name in others]) if others else Html("")
     overloaded = paragraphs(f"**{note}**").text if (note := overload_note(result)) else ""
     first = f"{_lead(result)} {_on_baseline(result, proofs)}{_failing(result, result.baseline)}".strip()
     rest = f"{lines.text}{paragraphs(_not_exercised(result)).text}"
-    return Html(f'<div class="verdict">{overloaded}{paragraphs(first).text}{rest}</div>', _finding(result, first))
+    return Html(
+        f'<div class="verdict">{overloaded}{paragraphs(first).text}{rest}</div>', _finding(result, f"{what} {first}".strip())
+    )
 
 
 def _finding(result: Result, verdict: str) -> Finding:
@@ -75,13 +80,18 @@ def _on_baseline(result: Result, proofs: Proofs | None) -> str:
         return f"There was no {result.case.words.unit} in this run, so there is nothing to say of any strategy."
     if rate.estimate == 0:
         return _nothing_seen(result, proofs, name)
-    per_day = float(f"{result.clobbered_units_per_day(name):.2g}")
-    text = (
-        f"`{name}` clobbers at least one field in **{rate_text(rate)}** of {result.case.words.units}, some {per_day:,.0f} a day"
-    )
-    text += f" at this traffic{_counted(result, name)}"
+    text = f"`{name}` clobbers at least one field in **{rate_text(rate)}** of {result.case.words.units}{_per_day(result, name)}"
+    text += _counted(result, name)
     lost = result.lost_write_rate(name)
     return f"{text}, and {rate_text(lost)} of {result.case.words.outside} is lost." if lost.exposures.any() else f"{text}."
+
+
+def _per_day(result: Result, name: str) -> str:
+    """How many that is a day, where the workload says how many hours its traffic lasts."""
+    if (hours := result.workload.hours_per_day) is None:
+        return ""
+    number = float(f"{result.clobbered_units_per_day(name) * hours / 24:.2g}")
+    return f", some {number:,.0f} in a day of {hours:g} hours"
 
 
 def _on(result: Result, proofs: Proofs | None, name: str) -> str:

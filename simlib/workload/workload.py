@@ -184,7 +184,7 @@ class Times(Strict):
     lag: Distribution = Constant(value=0.0)
 
 
-DESCRIPTIVE = {"workload", "about", "case", "replicates", "times_from"}
+DESCRIPTIVE = {"workload", "about", "case", "replicates", "times_from", "sources", "hours_per_day"}
 """Keys of a workload that no replicate depends on."""
 
 
@@ -205,6 +205,13 @@ class Workload(Strict):
         "", max_length=200, description="another program's workload that the times were taken from; every output says so"
     )
 
+    sources: dict[str, Annotated[str, Field(pattern=r"^(measured|chosen): \S", max_length=300)]] = Field(
+        {}, description="key of this file, as with --set -> where its value is from: `measured: from what`, or `chosen: why`"
+    )
+    hours_per_day: Annotated[float, Field(gt=0, le=24)] | None = Field(
+        None, description="how many hours of a day this traffic lasts; not given where it was chosen to see effects"
+    )
+
     def warning(self) -> str:
         """What every output says first, if the times are another program's; else nothing."""
         return (
@@ -219,6 +226,11 @@ class Workload(Strict):
                 f"duration: {self.duration:g} s with these rates are some {expected:.2g} transactions; "
                 f"allowed: {bounds.TRANSACTIONS.high:,} a replicate"
             )
+        for key in self.sources:
+            if not _has(self.model_dump(), key):
+                raise ValueError(
+                    f"sources.{key}: no such key in this workload; allowed: one as with --set, as traffic.NAME.rate"
+                )
         used = {site for flow in self.traffic.values() for site in flow.steps}
         for site in sorted(used - set(self.times)):
             raise ValueError(f"times: no entry for write site '{site}', which a flow uses")
@@ -270,6 +282,15 @@ class Workload(Strict):
             _check(f"{source}: values (needed by sessions.initial, {field})", case.domains[field], tuple(self.values))
         for site in self.times:
             _check(f"{source}: times", site, case.sites)
+
+
+def _has(data: Any, key: str) -> bool:
+    """Whether nested mappings have a value under `key.key`."""
+    for part in key.split("."):
+        if not isinstance(data, dict) or part not in data:
+            return False
+        data = data[part]
+    return True
 
 
 def _check(place: str, name: str, known: tuple[str, ...]) -> None:
