@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,6 +28,9 @@ def report(
     ] = None,
     engine: Engine = "compiled",
     out: Annotated[Path | None, typer.Option(help="File, or folder if there are several workloads; else reports/.")] = None,
+    css: Annotated[
+        Literal["inside", "external"], typer.Option(help="external: simlib.css beside the page, for places that strip styles.")
+    ] = "inside",
 ) -> None:
     """Write a fix-impact report for each workload: one self-contained HTML file."""
     pages = _pages(workloads, out)
@@ -48,7 +51,7 @@ def report(
             model, compiled = load_inputs(workload, case, overrides, strategies, page)
             check_run(workload, model, compiled, strategies, replicates, engine)
             with announcing():
-                _make(parameters, compiled, page, f"simlib: fix impact, {name}", choose=recording is None)
+                _make(parameters, compiled, page, f"simlib: fix impact, {name}", choose=recording is None, css=css)
         except SimlibError as error:
             if len(workloads) == 1:
                 raise
@@ -60,7 +63,7 @@ def report(
         raise RunError(f"{len(failures)} of {len(workloads)} reports failed; the others are written")
 
 
-def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choose: bool) -> None:
+def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choose: bool, css: str) -> None:
     """Check the rest of the input and execute the notebook; `choose`: the recording that fits the case."""
     from simlib.common.files import check_output
     from simlib.replay.recording import find_recording
@@ -74,7 +77,8 @@ def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choo
         check_output(page, find_recording(parameters["recording"]))
     try_engine()
     with line_a_minute(title):
-        make_report(find_notebook("fix_impact"), parameters, page, title, progress=sys.stderr.isatty())
+        external = page.with_name("simlib.css") if css == "external" else None
+        make_report(find_notebook("fix_impact"), parameters, page, title, progress=sys.stderr.isatty(), external=external)
 
 
 def _pages(workloads: list[str], out: Path | None) -> list[Path]:

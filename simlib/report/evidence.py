@@ -40,7 +40,7 @@ def strip(
 def _table(rows: Sequence[str]) -> str:
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("strategy", "measured", "simulated", "proved"))
     return (
-        "<div class='wide'><table><caption>What each strategy rests on</caption>"
+        '<div class="scroll"><table><caption>What each strategy rests on</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -87,7 +87,8 @@ def _proved(one: Judged, proofs: Proofs | None) -> str:
     if proofs is None or one.name not in proofs.strategies:
         return "Not searched."
     verdict = proofs.verdict(one.name)
-    texts = [f"{verdict[0].upper()}{verdict[1:]}."]
+    found = bool(proofs.strategies[one.name].counterexamples)
+    texts = [f"A schedule does it: {verdict}." if found else f"{verdict[0].upper()}{verdict[1:]}."]
     if one.alone:
         texts.append(f"No race is needed for {', '.join(f'`{field}`' for field in one.alone)}.")
     return paragraphs(*texts).text

@@ -1,9 +1,8 @@
 """Figures with caption, alt text and the numbers behind them, all drawn in one style by one way.
 
-A picture is an SVG inside an `img`, where a browser runs no script and makes no request.
+A picture is an SVG in the page. There are two of them, a wide one and one for narrow screens, by the same drawing.
 """
 
-import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogFormatterMathtext,
 
 from simlib.common.text import code_point, visible
 from simlib.report.html import safe
+from simlib.report.inline_svg import inline_svg
 from simlib.report.table import Columns, Table
 
 INK, SOFT, FAINT, ACCENT = "#1f2933", "#52606d", "#9aa5b1", "#b44d12"
@@ -29,7 +29,11 @@ KIND_COLOURS = {
     "overtaken": "#3d6f9e",
     "suppressed": "#8aa5c0",
 }
-SITE_COLOURS = ("#3d6f9e", "#e3b23c", "#b44d12", "#6a994e", "#8e6c8a", "#4f5d75")
+SITE_COLOURS = ("#1b4332", "#95d5b2", "#6a4c93", "#52b788", "#e9dff3", "#40916c")
+STRATEGY_COLOURS = ("#0b5563", "#d6336c", "#7f5539", "#2a9d8f", "#9d4edd", "#495057")
+"""One meaning a colour on a page; neighbours differ in luminance, which a test computes."""
+NARROW = 3.6
+"""Width in inches of the figure for narrow screens."""
 FONT = "DejaVu Sans"
 LONGEST_LINE = 160
 LONGEST_NAME = 40
@@ -61,6 +65,7 @@ class Figure:
     Attributes:
         frame: the numbers behind it, as they are; a row a mark or a bar.
         drawn: the Matplotlib figure.
+        narrow: the same for narrow screens.
         caption: its finding, in a sentence.
         alt: what it shows, for who cannot see it.
         columns: what the table under it shows of the frame, and how.
@@ -68,6 +73,7 @@ class Figure:
 
     frame: pd.DataFrame
     drawn: Canvas
+    narrow: Canvas
     caption: str
     alt: str
     columns: Columns
@@ -75,10 +81,7 @@ class Figure:
     @cached_property
     def svg(self) -> bytes:
         """The picture, made when it is first asked for; the same bytes for the same figure."""
-        buffer = io.BytesIO()
-        with mpl.rc_context(_STYLE):
-            self.drawn.savefig(buffer, format="svg", metadata={"Date": None})
-        return buffer.getvalue()
+        return _saved(self.drawn)
 
     @property
     def table(self) -> Table:
@@ -89,12 +92,20 @@ class Figure:
         return f"<Figure: {visible(self.caption)}, {len(self.frame)} rows>"
 
     def _repr_html_(self) -> str:
-        data = base64.b64encode(self.svg).decode("ascii")
         return (
-            f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{safe(self.alt)}">'
+            f"<figure>{inline_svg(_saved(self.drawn, 'none'), self.alt)}"
+            f"{inline_svg(_saved(self.narrow, 'none'), self.alt, narrow=True)}"
             f"<figcaption>{safe(self.caption)}</figcaption>"
             f"<details><summary>The numbers</summary>{self.table._repr_html_()}</details></figure>"
         )
+
+
+def _saved(drawn: Canvas, texts: str = "path") -> bytes:
+    """As SVG, with its texts as shapes (`path`), or as texts (`none`)."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({**_STYLE, "svg.fonttype": texts}):
+        drawn.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def draw(
@@ -112,7 +123,7 @@ def draw(
         frame: the numbers.
         columns: how the table under the picture shows them.
         size: width and height in inches.
-        drawing: draws on the canvas that it is given.
+        drawing: draws on the canvas that it is given, once of that size, and once NARROW and as high.
         finding: the caption.
         alt: what the picture shows, for who cannot see it.
 
@@ -129,10 +140,11 @@ def draw(
         <Figure: Waits halve, 2 rows>
     """
     with mpl.rc_context(_STYLE):
-        drawn = Canvas(figsize=size, layout="constrained")
-        drawing(drawn)
-        _make_visible(drawn)
-    return Figure(frame, drawn, finding, alt, columns)
+        drawn, narrow = (Canvas(figsize=(width, size[1]), layout="constrained") for width in (size[0], min(NARROW, size[0])))
+        for canvas in (drawn, narrow):
+            drawing(canvas)
+            _make_visible(canvas)
+    return Figure(frame, drawn, narrow, finding, alt, columns)
 
 
 def _make_visible(drawn: Canvas) -> None:

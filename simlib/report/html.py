@@ -45,18 +45,27 @@ def safe(text: object) -> str:
     return escape(visible(str(text)))
 
 
-def table_html(table: pd.DataFrame) -> str:
-    """The table with every cell and header escaped; its index is not shown. Numbers are right-aligned."""
-    head = "".join(f"<th scope='col'>{safe(name)}</th>" for name in table.columns)
-    rows = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in table.itertuples(index=False))
-    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+def table_html(table: pd.DataFrame, caption: str = "") -> str:
+    """The table with every cell and header escaped; its index is not shown, and its first column names the rows.
+
+    Each cell says of which column it is, so that a sheet can show a row as a card where there is no room for a table.
+    """
+    names = [safe(name) for name in table.columns]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    rows = "".join(f"<tr>{_cells(row, names)}</tr>" for row in table.itertuples(index=False))
+    title = f"<caption>{marked(caption)}</caption>" if caption else ""
+    return f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, Html):
-        return f"<td>{value.text}</td>"
-    number = _NUMBER.fullmatch(str(value)) is not None
-    return f"<td{' class=number' if number else ''}>{safe(value)}</td>"
+def _cells(row: Sequence[object], columns: Sequence[str]) -> str:
+    texts = [value.text if isinstance(value, Html) else safe(value) for value in row]
+    others = (_cell(value, text, column) for value, text, column in list(zip(row, texts, columns, strict=True))[1:])
+    return f'<th scope="row">{texts[0]}</th>{"".join(others)}'
+
+
+def _cell(value: object, text: str, column: str) -> str:
+    number = ' class="number"' if not isinstance(value, Html) and _NUMBER.fullmatch(str(value)) else ""
+    return f'<td{number} data-label="{column}">{text}</td>'
 
 
 def two_lines(text: str) -> Html:

@@ -21,7 +21,7 @@ def inputs_table(workload: Workload) -> Html:
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("input", "value", "from"))
     return Html(
-        "<div class='wide inputs'><table><caption>Where the numbers are from</caption>"
+        '<div class="scroll inputs"><table><caption>Where the numbers are from</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

@@ -41,7 +41,7 @@ def race_words(trials: Trials, unit: str) -> str:
             fields.append(f"`{field}` lost in 0 of {lost.size}")
             continue
         first, last = (seconds(max(0.0, float(trials.offset[number]))) for number in (begin, end - 1))
-        when = f"in all {end - begin} that were sent {first} to {last} after the {unit}"
+        when = f"in all {end - begin} that were sent {first} to {last} after the {unit} began"
         fields.append(f"`{field}` lost in {lost.sum()} of {lost.size}, {when}")
     return f"Build {trials.build}, one write against one {unit}: {'; '.join(fields)}."
 

@@ -19,6 +19,7 @@ from simlib.common.shipped import NOTEBOOKS
 from simlib.common.text import visible
 from simlib.report.finding import Finding, read_finding
 from simlib.report.html import safe
+from simlib.report.page import finish, sheet
 
 CELL_SECONDS = 3600
 LONGEST_PLACE = 70
@@ -161,7 +162,7 @@ def _places(folder: Path) -> Any:
     return Config({"KernelManager": {"connection_file": str(folder / "connection.json"), **sockets}})
 
 
-def render(executed: Path, page: Path, title: str, *, error: str = "") -> Finding:
+def render(executed: Path, page: Path, title: str, *, error: str = "", external: Path | None = None) -> Finding:
     """Write the executed notebook as one HTML file without its inputs. The same notebook gives the same bytes.
 
     Args:
@@ -169,6 +170,7 @@ def render(executed: Path, page: Path, title: str, *, error: str = "") -> Findin
         page: the file to write.
         title: of the page.
         error: why the notebook ended early; it stands on top.
+        external: a file beside the page that gets its sheet; None: the sheet is in the page.
 
     Returns:
         what the notebook found.
@@ -197,7 +199,10 @@ def render(executed: Path, page: Path, title: str, *, error: str = "") -> Findin
     )
     body, _ = exporter.from_notebook_node(notebook)
     with replacing(page) as temporary:
-        temporary.write_text(body, encoding="utf-8")
+        temporary.write_text(finish(body, external.name if external else ""), encoding="utf-8")
+    if external:
+        with replacing(external) as temporary:
+            temporary.write_text(sheet(), encoding="utf-8")
     return finding
 
 
@@ -218,7 +223,15 @@ def partly_run(page: Path) -> Path:
     return page.with_suffix(".failed.ipynb")
 
 
-def make_report(notebook: Path, parameters: Mapping[str, Any], page: Path, title: str, *, progress: bool = False) -> Finding:
+def make_report(
+    notebook: Path,
+    parameters: Mapping[str, Any],
+    page: Path,
+    title: str,
+    *,
+    progress: bool = False,
+    external: Path | None = None,
+) -> Finding:
     """Run the notebook and write its page; on a failing cell, leave the partly run notebook beside where the page would be.
 
     Returns:
@@ -239,6 +252,6 @@ def make_report(notebook: Path, parameters: Mapping[str, Any], page: Path, title
             with replacing(partly) as temporary:
                 temporary.write_bytes(executed.read_bytes())
             raise type(error)(f"{error}; the partly run notebook is {partly}") from None
-        finding = render(executed, page, title)
+        finding = render(executed, page, title, external=external)
     partly.unlink(missing_ok=True)
     return finding

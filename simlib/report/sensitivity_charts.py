@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from simlib.estimate.wording import listed, percent
 from simlib.report.charts import ROW, named_rows
-from simlib.report.figure import INK, SITE_COLOURS, SOFT, Figure, draw
+from simlib.report.figure import INK, SOFT, STRATEGY_COLOURS, Figure, draw
 from simlib.report.table import Columns, share
 from simlib.sweep.sensitivity import RATE, is_number, over, strategies_of
 
@@ -163,7 +163,7 @@ def _line(panel: Axes, table: pd.DataFrame, axis: str, number: int) -> None:
 
 def draw_rates(panel: Axes, places: Any, rates: Any, number: int) -> None:
     """The `number`-th strategy's rates (values, 3: with low and high) at these places; a zero is an open mark at its bound."""
-    colour, seen = SITE_COLOURS[number % len(SITE_COLOURS)], rates[:, 0] > 0
+    colour, seen = STRATEGY_COLOURS[number % len(STRATEGY_COLOURS)], rates[:, 0] > 0
     shown = np.where(seen, rates[:, 0], rates[:, 2])
     panel.plot(places, shown, color=colour, linewidth=1.2, linestyle="-" if seen.any() else ":")
     panel.fill_between(places, np.where(seen, rates[:, 1], np.nan), rates[:, 2], color=colour, alpha=0.2, linewidth=0)
@@ -196,7 +196,7 @@ LEGEND_WIDTH = 110
 def strategy_legend(canvas: Canvas, names: Sequence[str]) -> None:
     """The strategies with their colours and marks, on top."""
     lines = [
-        Line2D([], [], color=SITE_COLOURS[number % len(SITE_COLOURS)], marker=MARKS[number % len(MARKS)], markersize=4)
+        Line2D([], [], color=STRATEGY_COLOURS[number % len(STRATEGY_COLOURS)], marker=MARKS[number % len(MARKS)], markersize=4)
         for number in range(len(names))
     ]
     columns = max(1, min(6, LEGEND_WIDTH // (max(map(len, names)) + 6)))
