@@ -4,6 +4,7 @@ Then its queue grows for as long as the run lasts: a wait tells how long that wa
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simlib.case.case import Case, Strategy
@@ -37,6 +38,31 @@ class Load:
         return max(self.requested, self.observed)
 
 
+@dataclass(frozen=True)
+class Limit:
+    """How much traffic a strategy can serve without end.
+
+    Attributes:
+        stable, unstable: multiples of the workload's traffic: the highest that was found stable, 0 if none was; and the lowest
+            that was found not to be, inf if there is none as far as it was looked at.
+        units: units of work a second in the workload's own traffic.
+    """
+
+    stable: float
+    unstable: float
+    units: float
+
+    @property
+    def throughput(self) -> tuple[float, float]:
+        """Both in units of work a second."""
+        return self.stable * self.units, self.unstable * self.units
+
+    def to_json(self) -> dict[str, float | None]:
+        """The same; null where no traffic was found that is too much."""
+        stable, unstable = self.throughput
+        return {"stable": stable, "unstable": unstable if math.isfinite(unstable) else None}
+
+
 def requested_load(workload: Workload, case: Case, strategy: Strategy) -> float:
     """How much of a lock's time the workload asks for with this strategy, by first attempts alone.
 
@@ -51,10 +77,16 @@ def requested_load(workload: Workload, case: Case, strategy: Strategy) -> float:
         >>> round(requested_load(workload, case, case.strategy("after-19328")), 2)  # for 0.154 transactions a second
         0.15
     """
-    return max((_asked_of(lock, workload, case, strategy.discipline) for lock in strategy.discipline.locks), default=0.0)
+    locks = strategy.discipline.locks
+    scopes = {lock.scope for lock in locks}
+    return max(
+        (_asked_of([lock for lock in locks if lock.scope == scope], workload, case, strategy.discipline) for scope in scopes),
+        default=0.0,
+    )
 
 
-def _asked_of(lock: Lock, workload: Workload, case: Case, discipline: Discipline) -> float:
+def _asked_of(locks: Sequence[Lock], workload: Workload, case: Case, discipline: Discipline) -> float:
+    """Of the lock of one scope, for all the spans for which it is taken; who holds it does not take it again."""
     total = 0.0
     for flow in workload.traffic.values():
         rate = flow.rate
@@ -62,20 +94,24 @@ def _asked_of(lock: Lock, workload: Workload, case: Case, discipline: Discipline
             rate = sum(time < workload.duration for time in flow.arrivals.times) / workload.duration
         held = False
         for site in flow.steps:
-            if site in lock.sites or held:
-                total += rate * _taken(lock, held, workload, case, discipline, site)
-            held = held or (lock.span == "flow" and site in lock.sites)
-    return total * float(session_shares(workload).max()) if lock.scope == "entry" else total
+            spans = {lock.span for lock in locks if site in lock.sites}
+            if spans or held:
+                total += rate * _taken(held, held or spans != {"merge"}, workload, case, discipline, site)
+            held = held or "flow" in spans
+    return total * float(session_shares(workload).max()) if locks[0].scope == "entry" else total
 
 
-def _taken(lock: Lock, held: bool, workload: Workload, case: Case, discipline: Discipline, site: str) -> float:
-    """Mean seconds that one transaction at the site takes the lock; `held`: its flow has it already."""
+def _taken(held: bool, wide: bool, workload: Workload, case: Case, discipline: Discipline, site: str) -> float:
+    """Mean seconds that one transaction at the site takes the lock.
+
+    `held`: its flow has it already. `wide`: it has it for all of the transaction, and not for the merge alone.
+    """
     times = workload.times[site]
-    inside = times.compute.expected if site in discipline.in_lock or lock.span != "merge" else 0.0
+    inside = times.compute.expected if site in discipline.in_lock or wide else 0.0
     taken = times.hold.expected + inside + workload.store.release
     if discipline.guards[case.sites.index(site)]:
         taken += times.check.expected
-    if lock.span != "merge":
+    if wide:
         taken += times.prepare.expected
     return taken + times.after.expected if held else taken
 

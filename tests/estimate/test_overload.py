@@ -69,6 +69,9 @@ def test_the_load_requested_of_other_locks_against_sums_by_hand() -> None:
     shares = [1 / (1 / 1 + 1 / 2 + 1 / 3)] if busy.sessions.popularity == "zipf" else [1 / 3]
     assert load(Lock("entry", "flow", frozenset(["handler"]))) == pytest.approx(flow * max(shares))
     assert load(Lock("entry", "merge", sites), Lock("store", "flow", frozenset(["handler"]))) == pytest.approx(flow)
+    # One lock of the store, taken for two spans; who has it for the flow does not take it again to merge.
+    others = 8 * (0.01 + released)
+    assert load(Lock("store", "flow", frozenset(["handler"])), Lock("store", "merge", sites)) == pytest.approx(flow + others)
 
 
 @pytest.mark.parametrize(("load", "growing"), [(0.5, False), (0.9, False), (1.1, True)])
