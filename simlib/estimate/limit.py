@@ -19,6 +19,7 @@ from simlib.estimate.levers import with_traffic
 from simlib.estimate.overload import Limit, requested_load
 from simlib.estimate.result import Result
 from simlib.estimate.totals import fold
+from simlib.workload.traffic import session_shares
 from simlib.workload.workload import Bursty, Diurnal, Flow, Recorded, Workload
 
 OCTAVE = 16
@@ -31,6 +32,8 @@ REPLICATES = 4
 """At each traffic."""
 FLOWS = 20_000
 """In a replicate. At a load of 0.96 a queue has settled after some thousand: what grows in the second half is no beginning."""
+OF_THE_BUSIEST = 500
+"""Flows at least of the busiest session in a replicate, where each has a queue of its own."""
 ATTEMPTS = 2_000_000
 """In a replicate at most, if every attempt were rejected."""
 SETTLED = 20.0
@@ -66,8 +69,11 @@ def _limit(workload: Workload, case: Case, strategy: Strategy, seed: int) -> Lim
     tries = max(_attempts(flow, case, strategy.discipline) for flow in workload.traffic.values())
     total = sum(rates.values())
 
+    own_queues = any(lock.scope == "entry" for lock in strategy.discipline.locks)
+    flows = max(FLOWS, OF_THE_BUSIEST / float(session_shares(workload).max())) if own_queues else FLOWS
+
     def stable(factor: float) -> bool:
-        duration = max(min(FLOWS, ATTEMPTS / tries) / (total * factor), slowest)
+        duration = max(min(flows, ATTEMPTS / tries) / (total * factor), slowest)
         busier = with_traffic(workload.model_copy(update={"duration": duration * factor}), factor)
         totals = fold(run_replicates(busier, case, [strategy.name], seed, "compiled", range(REPLICATES)), REPLICATES)
         return Result(busier, case, seed, "compiled", 0, (strategy.name,), strategy.name, totals).stable(strategy.name)

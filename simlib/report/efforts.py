@@ -45,7 +45,7 @@ def efforts(result: Result) -> Table:
     )
     if result.limits:
         meant += (
-            " Limit: all traffic is multiplied, and it lies between what was still stable and what no longer was; beyond it the "
+            " Limit: all traffic is multiplied, and the limit lies between what was stable and what was not; beyond it the "
             "queue for a lock grows without end. What fails below it is another matter."
         )
     columns = {heading: _lines(form) for heading, form in {**effort_columns(result), **limit_columns(result)}.items()}

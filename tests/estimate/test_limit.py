@@ -121,6 +121,15 @@ def test_a_limit_in_words_by_hand() -> None:
     assert limit_text(Limit(0.0, 0.01, 2.0)) == "under 0.02"
 
 
+def test_two_hundred_queues_in_each_of_which_little_happens_against_the_same_theory() -> None:
+    case = with_new(Lock("entry", "transaction", SITES))
+    traffic = {"turn": {"rate": 80.0, "steps": {"handler": []}}}
+    times = {"handler": {"prepare": {"dist": "exponential", "mean": 0.4}, "hold": 0.0005}}
+    found = limit(workload(sessions={"count": 200}, traffic=traffic, times=times), case)
+    assert found.unstable == pytest.approx(200 / (80 * 0.4005), rel=1e-4)
+    assert found.stable == pytest.approx(found.unstable / STEP)
+
+
 @pytest.mark.parametrize("edge", [0.013, 0.9, 3.0, 63.9])
 def test_a_bracket_holds_the_edge_and_is_one_step_wide(edge: float) -> None:
     low, high = bracket(lambda factor: factor < edge, 64.0)
