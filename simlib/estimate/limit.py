@@ -65,9 +65,8 @@ def with_limits(result: Result) -> Result:
 
 def _limit(workload: Workload, case: Case, strategy: Strategy, seed: int) -> Limit:
     slowest = SETTLED * max(_slowest(workload, flow, case, strategy.discipline) for flow in workload.traffic.values())
-    rates = {name: flow.rate for name, flow in workload.traffic.items()}
     tries = max(_attempts(flow, case, strategy.discipline) for flow in workload.traffic.values())
-    total = sum(rates.values())
+    total = sum(workload.flow_rate(flow) for flow in workload.traffic.values())
 
     own_queues = any(lock.scope == "entry" for lock in strategy.discipline.locks)
     flows = max(FLOWS, OF_THE_BUSIEST / float(session_shares(workload).max())) if own_queues else FLOWS
@@ -79,7 +78,11 @@ def _limit(workload: Workload, case: Case, strategy: Strategy, seed: int) -> Lim
         return Result(busier, case, seed, "compiled", 0, (strategy.name,), strategy.name, totals).stable(strategy.name)
 
     asked = requested_load(workload, case, strategy)
-    cap = min(HIGHEST, bounds.RATE.high / max(rates.values()), ATTEMPTS / (tries * total * slowest) if slowest else math.inf)
+    cap = min(
+        HIGHEST,
+        bounds.RATE.high / max(flow.rate for flow in workload.traffic.values()),
+        ATTEMPTS / (tries * total * slowest) if slowest else math.inf,
+    )
     found = bracket(stable, cap) if asked * cap < 1 else bracket(stable, 1 / asked, full=True)
     return Limit(*found, _units(workload, case))
 
@@ -87,7 +90,7 @@ def _limit(workload: Workload, case: Case, strategy: Strategy, seed: int) -> Lim
 def _units(workload: Workload, case: Case) -> float:
     """Units of work a second."""
     in_unit = {site for site, counts in zip(case.sites, case.in_unit, strict=True) if counts}
-    return sum(flow.rate for flow in workload.traffic.values() if in_unit.intersection(flow.steps))
+    return sum(workload.flow_rate(flow) for flow in workload.traffic.values() if in_unit.intersection(flow.steps))
 
 
 def bracket(stable: Callable[[float], bool], top: float, *, full: bool = False) -> tuple[float, float]:

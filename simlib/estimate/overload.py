@@ -89,16 +89,19 @@ def _asked_of(locks: Sequence[Lock], workload: Workload, case: Case, discipline:
     """Of the lock of one scope, for all the spans for which it is taken; who holds it does not take it again."""
     total = 0.0
     for flow in workload.traffic.values():
-        rate = flow.rate
+        rate = workload.flow_rate(flow)
         if isinstance(flow.arrivals, Recorded):
-            rate = sum(time < workload.duration for time in flow.arrivals.times) / workload.duration
+            arrivals = sum(time < workload.duration for time in flow.arrivals.times)
+            rate = arrivals * flow.flows(workload.sessions.count) / workload.duration
+        if locks[0].scope == "entry":
+            rate *= 1 / workload.sessions.count if flow.sessions == "all" else float(session_shares(workload).max())
         held = False
         for site in flow.steps:
             spans = {lock.span for lock in locks if site in lock.sites}
             if spans or held:
                 total += rate * _taken(held, held or spans != {"merge"}, workload, case, discipline, site)
             held = held or "flow" in spans
-    return total * float(session_shares(workload).max()) if locks[0].scope == "entry" else total
+    return total
 
 
 def _taken(held: bool, wide: bool, workload: Workload, case: Case, discipline: Discipline, site: str) -> float:
