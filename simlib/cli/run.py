@@ -35,7 +35,8 @@ def run(
         Path | None, typer.Option("--save", metavar="FILE", help="Keep the result for `simlib compare` (NAME.parquet).")
     ] = None,
     limit: Annotated[
-        bool, typer.Option("--limit", help="Look as well for the throughput at which each strategy stops being stable.")
+        bool,
+        typer.Option("--limit", help="Also find the traffic at which each strategy stops being stable; takes some seconds."),
     ] = False,
 ) -> None:
     """Simulate a workload and estimate every strategy's clobber rate."""
@@ -44,13 +45,16 @@ def run(
     from simlib.estimate.compare import save
     from simlib.estimate.experiment import run as run_experiment
     from simlib.estimate.frontier import frontier_words, shows_price
+    from simlib.estimate.limit import with_limits
     from simlib.estimate.wording import overload_note
 
     with announcing(), progress_bar("replicates", replicates or model.replicates) as step:
         result = run_experiment(
             model, compiled, strategies, seed=seed, replicates=replicates, engine=engine, jobs=jobs, progress=step
         )
-    limits = _limits(result) if limit else {}
+    if limit:
+        with progress_bar("throughput limits"):
+            result = with_limits(result)
     if keep:
         save(result, keep)
     if as_json or out:
@@ -67,6 +71,8 @@ def run(
     if result.conditional:
         say(f"too few clobbers to count, so by conditional Monte Carlo: {', '.join(result.conditional)}")
     print(f"{counted(result.transactions, 'transaction')} in {counted(result.replicates, 'replicate')}, seed {seed}")
+    if limit and not result.limits:
+        say(f"no limit: recorded traffic cannot be multiplied, and without {compiled.words.units} there is nothing to count")
     if not result.transactions:
         say("nothing arrived, so there is nothing to say of any strategy; a longer duration or higher rates would help")
 
@@ -87,7 +93,7 @@ def _table(result: "Result", limits: "Mapping[str, Limit]") -> "Table":
 
     from simlib.estimate.frontier import shows_price
     from simlib.estimate.wording import milliseconds, points
-    from simlib.report.efforts import effort_columns
+    from simlib.report.efforts import effort_columns, limit_columns
     from simlib.report.table import Table, share
 
     difference, overloaded = share("difference_from_baseline", points), result.overloaded
@@ -100,6 +106,6 @@ def _table(result: "Result", limits: "Mapping[str, Limit]") -> "Table":
             "lost writes (95 %)": share("lost_write_rate"),
             "wait p99": lambda row: "- (overloaded)" if row["strategy"] in overloaded else milliseconds(row["wait_p99_s"]),
             **(effort_columns(result, ["p99"]) if shows_price(result) else {}),
-            **({f"stable up to, {result.case.words.units}/s": lambda row: limits[row["strategy"]].words()} if limits else {}),
+            **limit_columns(result),
         },
     )

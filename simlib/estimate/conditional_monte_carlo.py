@@ -70,8 +70,8 @@ def conditional_rates(
         simulate: the engine, one of `experiment.ENGINES`.
 
     Returns:
-        strategy name -> its rate. Empty where the argument does not hold (several gateways, ties), or where so much overlaps
-        that counting is cheaper.
+        strategy name -> its rate. Empty where the argument does not hold (several gateways, ties, arrivals for all sessions),
+        or where so much overlaps that counting is cheaper.
     """
     found: list[dict[str, tuple[float, int]]] = []
     for replicate in range(replicates if strategies else 0):
@@ -87,7 +87,7 @@ def conditional_replicate(
     workload: Workload, case: Case, strategies: Sequence[Strategy], seed: int, replicate: int, simulate: Simulate
 ) -> dict[str, tuple[float, int]]:
     """Strategy name -> the expected number of clobbered units of one replicate, and how many units it has; empty as above."""
-    if workload.store.gateways > 1:
+    if workload.store.gateways > 1 or any(flow.sessions == "all" for flow in workload.traffic.values()):
         return {}
     traffic, found = draw(workload, case, seed, replicate), {}
     for discipline in dict.fromkeys(strategy.discipline for strategy in strategies):

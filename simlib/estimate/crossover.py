@@ -185,7 +185,7 @@ def _row(workload: Workload, case: Case, names: tuple[str, str], seed: int, repl
     guard, lock = (result.failed_rate(name) for name in names)
     left_out = [_logs(np.stack([part.sums["latencies"][number] for part in parts])) for number in range(2)]
     return (
-        {"arrivals": sum(flow.rate for flow in workload.traffic.values()), "stable": all(map(result.stable, names))}
+        {"arrivals": sum(map(workload.flow_rate, workload.traffic.values())), "stable": all(map(result.stable, names))}
         | estimate_columns("conflict_rate", result.conflict_rate(names[0]))
         | estimate_columns("guard_failed", guard)
         | estimate_columns("lock_failed", lock)

@@ -38,6 +38,31 @@ class Load:
         return max(self.requested, self.observed)
 
 
+@dataclass(frozen=True)
+class Limit:
+    """How much traffic a strategy can serve without end.
+
+    Attributes:
+        stable, unstable: multiples of the workload's traffic: the highest that was found stable, 0 if none was; and the lowest
+            that was found not to be, inf if there is none as far as it was looked at.
+        units: units of work a second in the workload's own traffic.
+    """
+
+    stable: float
+    unstable: float
+    units: float
+
+    @property
+    def throughput(self) -> tuple[float, float]:
+        """Both in units of work a second."""
+        return self.stable * self.units, self.unstable * self.units
+
+    def to_json(self) -> dict[str, float | None]:
+        """The same; null where no traffic was found that is too much."""
+        stable, unstable = self.throughput
+        return {"stable": stable, "unstable": unstable if math.isfinite(unstable) else None}
+
+
 def requested_load(workload: Workload, case: Case, strategy: Strategy) -> float:
     """How much of a lock's time the workload asks for with this strategy, by first attempts alone.
 
@@ -52,35 +77,44 @@ def requested_load(workload: Workload, case: Case, strategy: Strategy) -> float:
         >>> round(requested_load(workload, case, case.strategy("after-19328")), 2)  # for 0.154 transactions a second
         0.15
     """
-    locks = sorted(strategy.discipline.locks, key=lambda lock: ("flow", "transaction", "merge").index(lock.span))
-    of_scope = [[lock for lock in locks if lock.scope == scope] for scope in ("store", "entry")]
-    return max(_asked_of(one, workload, case, strategy.discipline) for one in of_scope)
+    locks = strategy.discipline.locks
+    scopes = {lock.scope for lock in locks}
+    return max(
+        (_asked_of([lock for lock in locks if lock.scope == scope], workload, case, strategy.discipline) for scope in scopes),
+        default=0.0,
+    )
 
 
 def _asked_of(locks: Sequence[Lock], workload: Workload, case: Case, discipline: Discipline) -> float:
-    """The same of one lock, which is taken for these spans, the widest first; who has it already takes it no more."""
+    """Of the lock of one scope, for all the spans for which it is taken; who holds it does not take it again."""
     total = 0.0
     for flow in workload.traffic.values():
-        rate = flow.rate
+        rate = workload.flow_rate(flow)
         if isinstance(flow.arrivals, Recorded):
-            rate = sum(time < workload.duration for time in flow.arrivals.times) / workload.duration
+            arrivals = sum(time < workload.duration for time in flow.arrivals.times)
+            rate = arrivals * flow.flows(workload.sessions.count) / workload.duration
+        if locks[0].scope == "entry":
+            rate *= 1 / workload.sessions.count if flow.sessions == "all" else float(session_shares(workload).max())
         held = False
         for site in flow.steps:
-            lock = next((lock for lock in locks if held or site in lock.sites), None)
-            if lock:
-                total += rate * _taken(lock, held, workload, case, discipline, site)
-                held = held or lock.span == "flow"
-    return total * float(session_shares(workload).max()) if locks and locks[0].scope == "entry" else total
+            spans = {lock.span for lock in locks if site in lock.sites}
+            if spans or held:
+                total += rate * _taken(held, held or spans != {"merge"}, workload, case, discipline, site)
+            held = held or "flow" in spans
+    return total
 
 
-def _taken(lock: Lock, held: bool, workload: Workload, case: Case, discipline: Discipline, site: str) -> float:
-    """Mean seconds that one transaction at the site takes the lock; `held`: its flow has it already."""
+def _taken(held: bool, wide: bool, workload: Workload, case: Case, discipline: Discipline, site: str) -> float:
+    """Mean seconds that one transaction at the site takes the lock.
+
+    `held`: its flow has it already. `wide`: it has it for all of the transaction, and not for the merge alone.
+    """
     times = workload.times[site]
-    inside = times.compute.expected if site in discipline.in_lock or lock.span != "merge" else 0.0
+    inside = times.compute.expected if site in discipline.in_lock or wide else 0.0
     taken = times.hold.expected + inside + workload.store.release
     if discipline.guards[case.sites.index(site)]:
         taken += times.check.expected
-    if lock.span != "merge":
+    if wide:
         taken += times.prepare.expected
     return taken + times.after.expected if held else taken
 

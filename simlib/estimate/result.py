@@ -12,7 +12,7 @@ from simlib.case.case import Case, Noticed
 from simlib.common.arrays import Ints
 from simlib.estimate.intervals import Difference, Mean, Rate
 from simlib.estimate.outcomes import NOTICED, OUTCOMES, Counts, counts_of, rate_of
-from simlib.estimate.overload import Load, grows, requested_load
+from simlib.estimate.overload import Limit, Load, grows, requested_load
 from simlib.estimate.totals import Records, Totals
 from simlib.replay.counts import count_json
 from simlib.replay.histograms import quantile
@@ -33,6 +33,7 @@ class Result:
         totals: over its replicates, in order; strategies as in `strategies`.
         conditional: clobber rates by conditional Monte Carlo, from the same replicates, of strategies that clobbered too few
             units to be counted well.
+        limits: how much traffic each strategy can serve, if it was asked for; see `limit.limits`.
     """
 
     workload: Workload
@@ -44,6 +45,7 @@ class Result:
     baseline: str
     totals: Totals
     conditional: Mapping[str, Rate] = field(default_factory=dict)
+    limits: Mapping[str, Limit] = field(default_factory=dict)
 
     @property
     def replicates(self) -> int:
@@ -325,6 +327,7 @@ class Result:
             "retries_per_unit": _number(row["retries_per_unit"]),
             "latency": {which: _number(row[f"latency_{which}_s"]) for which in ("p50", "p95", "p99")},
             "stable": bool(row["stable"]),
+            "throughput_limit": self.limits[name].to_json() if name in self.limits else None,
         }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # lists of strategies have words and no estimates, and want no SciPy
     from simlib.estimate.intervals import Difference, Mean
+    from simlib.estimate.overload import Limit
     from simlib.estimate.result import Result
 
 
@@ -64,6 +65,18 @@ def seconds(value: float) -> str:
     if value < 1:
         return milliseconds(value)
     return f"{value:.1f} s" if value < 100 else f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+def limit_text(limit: "Limit") -> str:
+    """The units of work a second that a strategy can serve: from what was found stable to what was found not to be."""
+    low, high = limit.throughput
+    if math.isinf(high):
+        return f"over {_three_digits(low)}"
+    return f"{_three_digits(low)} to {_three_digits(high)}" if low else f"under {_three_digits(high)}"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def overload_note(result: "Result") -> str:

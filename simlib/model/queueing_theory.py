@@ -127,6 +127,8 @@ def unlike_theory(workload: Workload, chains: bool = False) -> Iterator[str]:
     for name, flow in workload.traffic.items():
         if not isinstance(flow.arrivals, Poisson):
             yield f"{name} has {flow.arrivals.kind} arrivals; theory needs Poisson ones."
+        if flow.sessions == "all":
+            yield f"{name} arrives for all sessions at once; theory needs one after the other."
         if len(flow.steps) > 1 and not chains:
             yield f"{name} is a chain of {len(flow.steps)} transactions; theory needs single ones."
 

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any
 
 from simlib.estimate.result import Result
-from simlib.estimate.wording import seconds
+from simlib.estimate.wording import limit_text, seconds
 from simlib.report.html import Html, paragraphs, two_lines
 from simlib.report.table import Columns, Table, share, whole
 
@@ -26,6 +26,12 @@ def effort_columns(result: Result, quantiles: Sequence[str] = QUANTILES) -> Colu
     }
 
 
+def limit_columns(result: Result) -> Columns:
+    """How much each strategy can serve, where that was asked for."""
+    heading = f"limit, {result.case.words.units} a second"
+    return {heading: lambda row: limit_text(result.limits[row["strategy"]])} if result.limits else {}
+
+
 def efforts(result: Result) -> Table:
     """A row a strategy; the frame is that of `Result.to_frame`."""
     words = result.case.words
@@ -37,7 +43,12 @@ def efforts(result: Result) -> Table:
         f"attempts, at the sites of {words.units}. Not stable: more is asked of the strategy than it can serve, so that a time "
         "would only tell how long the run was."
     )
-    columns = {heading: _lines(form) for heading, form in effort_columns(result).items()}
+    if result.limits:
+        meant += (
+            " Limit: all traffic is multiplied, and the limit lies between what was stable and what was not; beyond it the "
+            "queue for a lock grows without end. What fails below it is another matter."
+        )
+    columns = {heading: _lines(form) for heading, form in {**effort_columns(result), **limit_columns(result)}.items()}
     return Table(result.to_frame(), {"strategy": itemgetter("strategy"), **columns}, after=paragraphs(meant))
 
 

@@ -13,7 +13,7 @@ from simlib.common.shipped import RECORDING
 from simlib.estimate.crossover import REPLICATES, crossover, possible_loads, rivals
 from simlib.estimate.experiment import ENGINES, find_example, run
 from simlib.estimate.frontier import shows_price
-from simlib.estimate.levers import Lever, levers, pull
+from simlib.estimate.limit import with_limits
 from simlib.estimate.result import Result
 from simlib.replay.counterfactual import Counterfactual, counterfactual
 from simlib.replay.judging import KIND_MEANINGS, KINDS
@@ -173,8 +173,8 @@ class Impact:
         return price(self.result)
 
     def efforts(self) -> Table | Html:
-        """Conflicts, failed units of work and latency, where guards or locks of its own make any."""
-        return efforts(self.result) if shows_price(self.result) else Html("")
+        """Conflicts, failed units of work, latency and throughput limits, where guards or locks of its own make any."""
+        return efforts(with_limits(self.result)) if shows_price(self.result) else Html("")
 
     def frontier(self) -> Figure | Html:
         """What each strategy leaves clobbered against what it costs, where guards or locks of its own cost something."""

@@ -124,7 +124,7 @@ class Work:
 
     def _transactions(self, job: Job) -> float:
         flows = job.workload.traffic.values()
-        each = job.workload.duration * sum(flow.rate * len(flow.steps) for flow in flows) + FIXED_COST
+        each = job.workload.duration * sum(job.workload.flow_rate(flow) * len(flow.steps) for flow in flows) + FIXED_COST
         return each * job.replicates * len(self._plan.strategies)
 
     def _lacks_a_block(self, cell: _Cell) -> bool:

@@ -48,7 +48,7 @@ def write_recording(run: TestbedRun, path: Path) -> None:
         "build": f"testbed-{run.store}",
         "rule": run.strategy,
         "sessions": run.workload.sessions.count,
-        "rate_per_s": sum(flow.rate for flow in run.workload.traffic.values()),
+        "rate_per_s": sum(map(run.workload.flow_rate, run.workload.traffic.values())),
         "processes": run.workload.store.gateways,
         "time_unit": "ms",
         "fields": case.fields,

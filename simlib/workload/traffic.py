@@ -109,8 +109,11 @@ def draw_all(workload: Workload, case: Case, seed: int, replicates: Sequence[int
 
 
 def _arrivals(workload: Workload, streams: Streams) -> tuple[list[Floats], list[Ints]]:
-    """When the flows of each replicate arrive, ascending, and their kinds."""
-    times = [arrivals(flow, workload.duration, name, streams) for name, flow in workload.traffic.items()]
+    """When the flows of each replicate arrive, ascending, and their kinds; those of one arrival stand side by side."""
+    times = [
+        [np.repeat(part, flow.flows(workload.sessions.count)) for part in arrivals(flow, workload.duration, name, streams)]
+        for name, flow in workload.traffic.items()
+    ]
     arrive, kind = [], []
     for parts in zip(*times, strict=True):
         unsorted = np.concatenate(parts)
@@ -151,8 +154,13 @@ def _fill(
     """Draw what one kind of flow needs; `flows` are its numbers, and `sizes` says how many of them each replicate has."""
     flow = workload.traffic[name]
     gateways = np.array(flow.gateways or range(workload.store.gateways), dtype=np.int64)
-    traffic.session[flows] = np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", sizes))
-    traffic.gateway[flows] = gateways[(streams.uniform(f"{name}.gateway", sizes) * gateways.size).astype(np.int64)]
+    each = flow.flows(workload.sessions.count)  # flows of an arrival, which stand side by side
+    if flow.sessions == "all":
+        traffic.session[flows] = np.arange(flows.size) % each
+    else:
+        traffic.session[flows] = np.searchsorted(_popularity(workload), streams.uniform(f"{name}.session", sizes))
+    chosen = (streams.uniform(f"{name}.gateway", sizes // each) * gateways.size).astype(np.int64)
+    traffic.gateway[flows] = np.repeat(gateways[chosen], each)
     sites = np.array([case.sites.index(site) for site in flow.steps], dtype=np.int64)
     inherits = steps_back(sites, np.array([0, sites.size]), sources(case.snapshots, case.sites))
     for step, site in enumerate(flow.steps):

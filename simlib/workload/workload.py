@@ -149,6 +149,11 @@ class Flow(Strict):
     )
     arrivals: Arrivals = Poisson()
     gateways: list[Process] = Field([], description="the processes it may arrive at, by number; none named: any")
+    sessions: Literal["one", "all"] = Field(
+        "one",
+        description="one: it is for one session, by their popularity; all: it sets off a flow for each session, in their "
+        "order, at one process, as a timer does that flushes every record",
+    )
     steps: dict[str, list[Ask]] = Field(
         min_length=1,
         max_length=int(bounds.STEPS.high),
@@ -158,6 +163,10 @@ class Flow(Strict):
     def expected(self, seconds: float) -> float:
         """How many arrivals are expected in so many seconds."""
         return len(self.arrivals.times) if isinstance(self.arrivals, Recorded) else self.rate * seconds
+
+    def flows(self, sessions: int) -> int:
+        """How many flows each arrival sets off, if there are so many sessions."""
+        return sessions if self.sessions == "all" else 1
 
 
 class Times(Strict):
@@ -244,7 +253,13 @@ class Workload(Strict):
 
     def expected_transactions(self) -> float:
         """How many transactions are expected in one replicate."""
-        return sum(len(flow.steps) * flow.expected(self.duration) for flow in self.traffic.values())
+        return sum(
+            len(flow.steps) * flow.flows(self.sessions.count) * flow.expected(self.duration) for flow in self.traffic.values()
+        )
+
+    def flow_rate(self, flow: Flow) -> float:
+        """Flows a second of one kind, whose arrivals are not recorded."""
+        return flow.rate * flow.flows(self.sessions.count)
 
     def domain_size(self, domain: str) -> int:
         """How many values the domain has."""

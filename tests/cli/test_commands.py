@@ -35,6 +35,15 @@ def test_run_writes_its_json_to_a_file(tmp_path):
     assert json.loads((tmp_path / "new" / "a.json").read_text())["replicates"] == 2
 
 
+def test_the_limit_stands_in_the_table_and_in_the_json_where_it_is_asked_for() -> None:
+    words = ("run", "handler-only", "--replicates", "2", "--set", "duration=20", "--strategy", "after-19328", "--limit")
+    header, row, *_ = simlib(*words).stdout.splitlines()
+    found = json.loads(simlib(*words, "--json").stdout)["strategies"]["after-19328"]["throughput_limit"]
+    assert header.endswith("limit, agent turns a second")
+    assert row.endswith(f"  {found['stable']:.3g} to {found['unstable']:.3g}")
+    assert 1 < found["unstable"] / found["stable"] < 1.05
+
+
 def test_what_a_guard_costs_stands_in_the_table_where_a_strategy_has_one(tmp_path):
     """A handler whose patch is rejected where anybody has committed meanwhile, with and without a second attempt."""
     lines = (ROOT / "data" / "cases" / "openclaw-70575.yaml").read_text()

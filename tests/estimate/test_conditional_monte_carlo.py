@@ -207,6 +207,14 @@ def test_several_gateways_crowds_and_ties_are_left_to_counting(name: str, settin
     assert not conditional_rates(workload, CASE, [CASE.strategy("after-19328")], 1, 1, simulate)
 
 
+def test_sessions_that_are_no_draw_are_not_integrated_out() -> None:
+    """Where every arrival is for one session there is such an estimate; where an arrival is for all there is none."""
+    sparse = ["duration=60", "sessions.count=3", "traffic.turn.rate=0.5", "traffic.patch.rate=0.2", "traffic.inbound.rate=0.2"]
+    workloads = [load_workload("handler-only", [*sparse, f"traffic.patch.sessions={sessions}"]) for sessions in ("one", "all")]
+    given = [conditional_rates(workload, CASE, [CASE.strategy("after-19328")], 1, 1, simulate) for workload in workloads]
+    assert [bool(rates) for rates in given] == [True, False]
+
+
 def test_a_short_run_is_not_made_certain() -> None:
     few = load_workload("handler-only", ["sessions.count=2", "duration=0.06"])
     assert not run(few, CASE, replicates=3, jobs=1).conditional

@@ -69,6 +69,23 @@ def test_the_load_requested_of_other_locks_against_sums_by_hand() -> None:
     shares = [1 / (1 / 1 + 1 / 2 + 1 / 3)] if busy.sessions.popularity == "zipf" else [1 / 3]
     assert load(Lock("entry", "flow", frozenset(["handler"]))) == pytest.approx(flow * max(shares))
     assert load(Lock("entry", "merge", sites), Lock("store", "flow", frozenset(["handler"]))) == pytest.approx(flow)
+    # One lock of the store, taken for two spans; who has it for the flow does not take it again to merge.
+    others = 8 * (0.01 + released)
+    assert load(Lock("store", "flow", frozenset(["handler"])), Lock("store", "merge", sites)) == pytest.approx(flow + others)
+
+
+def test_the_load_of_arrivals_for_all_sessions_against_sums_by_hand() -> None:
+    """Each asks every entry's lock once, and the store's as often as there are sessions."""
+    traffic = {
+        "patch": {"rate": 2.0, "sessions": "all", "steps": {"patch": []}},
+        "turn": {"rate": 10.0, "steps": {"handler": []}},
+    }
+    model = workload(traffic=traffic, store={}, sessions={"count": 3, "popularity": "zipf"})
+    sites = frozenset(CASE.sites)
+    for scope, patches, busiest in (("store", 3 * 2.0, 1.0), ("entry", 2.0, 6 / 11)):
+        case = disciplined(Lock(scope, "merge", sites))
+        load = requested_load(model, case, case.strategy("new"))
+        assert load == pytest.approx(patches * 0.01 + 10 * busiest * 0.02)
 
 
 @pytest.mark.parametrize(("load", "growing"), [(0.5, False), (0.9, False), (1.1, True)])

@@ -234,6 +234,7 @@ def test_the_json_of_hand_written_totals_against_the_frame_and_the_tables() -> N
             "retries_per_unit": row["retries_per_unit"],
             "latency": pytest.approx(LATENCY),
             "stable": True,
+            "throughput_limit": None,
         }
         assert cost[name] == pytest.approx(price_of(name), rel=1e-12)
 

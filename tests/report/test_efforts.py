@@ -1,9 +1,12 @@
 """The table of conflicts, failed units and latency, against the result that it is made of."""
 
+from dataclasses import replace
+
 import pytest
 
 from simlib.case.case import load_case
 from simlib.estimate.experiment import run
+from simlib.estimate.overload import Limit
 from simlib.estimate.wording import rate_text
 from simlib.report.efforts import efforts
 from simlib.report.html import two_lines
@@ -32,6 +35,14 @@ def test_latency_is_left_out_where_more_is_asked_than_can_be_served(result):
     for name in result.strategies:
         assert ("not stable" in shown.loc[name, "latency p99"].text) == (not result.stable(name))
     assert not result.stable("run-lock")
+
+
+def test_the_throughput_limit_has_a_column_where_it_was_asked_for(result):
+    heading = "limit, agent turns a second"
+    assert heading not in efforts(result).shown
+    found = dict.fromkeys(result.strategies, Limit(2.0, 2.1, 30.0))
+    table = efforts(replace(result, limits=found))
+    assert [cell.text for cell in table.shown[heading]] == ["60 to 63"] * 3
 
 
 def test_skipped_writes_have_a_column_where_there_are_any(result):

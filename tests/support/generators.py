@@ -86,6 +86,7 @@ def workloads(draw: st.DrawFn) -> Workload:
             "rate": draw(st.sampled_from([0.0, 0.5, 4.0])),
             "arrivals": draw(st.sampled_from(["poisson", {"kind": "bursty", "busy": 2, "idle": 3}, {"kind": "periodic"}])),
             "gateways": draw(st.lists(st.integers(0, gateways - 1), unique=True)),
+            "sessions": draw(st.sampled_from(["one", "one", "all"])),
             "steps": {site: shapes(site) for site in draw(st.sampled_from(FLOWS))},
         }
 

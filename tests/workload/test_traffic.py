@@ -91,6 +91,41 @@ def test_another_flow_leaves_every_draw_of_the_others_as_it_was():
     assert np.array_equal(one.initial, other.initial)
 
 
+def test_an_arrival_for_all_sessions_is_a_flow_for_each_in_order_at_one_process_and_moves_no_other_draw():
+    sets = ["duration=120", "traffic.patch.rate=0.5", "traffic.patch.arrivals=periodic", "sessions.count=5", "store.gateways=3"]
+    one, all_of_them = (
+        draw(load_workload("busy-team", [*sets, *more]), CASE, 7, 3) for more in ([], ["traffic.patch.sessions=all"])
+    )
+    ticks, flows = (
+        {
+            name: getattr(traffic, name)[traffic.kind == traffic.kinds.index("patch")]
+            for name in ("arrive", "session", "gateway")
+        }
+        for traffic in (one, all_of_them)
+    )
+    assert 59 <= ticks["arrive"].size <= 61
+    for name in ("arrive", "gateway"):
+        assert np.array_equal(flows[name], np.repeat(ticks[name], 5))
+    assert np.array_equal(flows["session"], np.tile(np.arange(5), ticks["arrive"].size))
+    assert {kind for kind, _ in changed(one, all_of_them)} == {"patch"}
+    models = columns(all_of_them, "patch")["patch", "modelOverride"][:50].reshape(10, 5)
+    assert (models != models[:, :1]).any()  # each has a request of its own
+
+
+@pytest.mark.parametrize("sessions", ["every", "[0, 1]", "3"])
+def test_an_arrival_is_for_one_session_or_for_all_and_nothing_else(sessions, refused):
+    message = refused(load_workload, "busy-team", [f"traffic.patch.sessions={sessions}"])
+    assert "traffic.patch.sessions" in message
+    assert "'one'" in message
+    assert "'all'" in message
+
+
+def test_arrivals_for_all_sessions_count_as_so_many_flows_where_a_workload_is_too_large(refused):
+    sets = ["sessions.count=1000000", "traffic.patch.rate=1"]
+    assert load_workload("busy-team", sets).expected_transactions() < 10_000
+    assert "are some 6e+08 transactions" in refused(load_workload, "busy-team", [*sets, "traffic.patch.sessions=all"])
+
+
 def test_another_initial_field_leaves_the_initial_values_of_the_others_as_they_were():
     one = draw(load_workload("busy-team"), CASE, 7, 3).initial
     other = draw(

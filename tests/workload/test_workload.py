@@ -53,7 +53,7 @@ WRONG = [
     (
         "    rate: 20",
         "    rat: 20",
-        "traffic.turn: unknown key 'rat'; did you mean 'rate'? allowed: rate, arrivals, gateways, steps",
+        "traffic.turn: unknown key 'rat'; did you mean 'rate'? allowed: rate, arrivals, gateways, sessions, steps",
     ),
     ("median: 0.006", "medain: 0.006", "times.handler.prepare: unknown key 'medain'; did you mean 'median'?"),
     (
