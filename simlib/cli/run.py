@@ -13,9 +13,6 @@ from simlib.common import bounds
 from simlib.common.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from simlib.estimate.limit import Limit
     from simlib.estimate.result import Result
     from simlib.report.table import Table
 
@@ -58,14 +55,11 @@ def run(
     if keep:
         save(result, keep)
     if as_json or out:
-        found = result.to_json()
-        for name, one in limits.items():
-            found["strategies"][name]["throughput_limit"] = one.to_json()
-        print_json(found, out)
+        print_json(result.to_json(), out)
         return
     for note in filter(None, (overload_note(result), model.warning())):
         say(note)
-    print_table(_table(result, limits).rows())
+    print_table(_table(result).rows())
     if shows_price(result):
         say(frontier_words(result))
     if result.conditional:
@@ -77,18 +71,7 @@ def run(
         say("nothing arrived, so there is nothing to say of any strategy; a longer duration or higher rates would help")
 
 
-def _limits(result: "Result") -> "dict[str, Limit]":
-    from simlib.estimate.limit import find_limit
-
-    found = {}
-    with progress_bar("limits", len(result.strategies)) as step:
-        for name in result.strategies:
-            found[name] = find_limit(result.workload, result.case, name, seed=result.seed)
-            step()
-    return found
-
-
-def _table(result: "Result", limits: "Mapping[str, Limit]") -> "Table":
+def _table(result: "Result") -> "Table":
     from operator import itemgetter
 
     from simlib.estimate.frontier import shows_price

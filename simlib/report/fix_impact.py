@@ -13,6 +13,7 @@ from simlib.common.shipped import RECORDING
 from simlib.estimate.crossover import REPLICATES, crossover, possible_loads, rivals
 from simlib.estimate.experiment import ENGINES, find_example, run
 from simlib.estimate.frontier import shows_price
+from simlib.estimate.levers import Lever, levers, pull
 from simlib.estimate.limit import with_limits
 from simlib.estimate.result import Result
 from simlib.replay.counterfactual import Counterfactual, counterfactual
