@@ -51,7 +51,7 @@ def test_every_command_of_the_readme_works(command, tmp_path):
         arguments = ["sweep", arguments[1], "--out", str(tmp_path), "--dry-run"]
     if arguments[0] == "batch":
         arguments.append("--index-only")
-    if arguments[0] in ("report", "batch"):
+    if arguments[0] in ("report", "batch", "new-case"):
         arguments[arguments.index("--out") + 1] = str(tmp_path)
     done = subprocess.run([sys.executable, "-m", "simlib", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -59,7 +59,7 @@ def test_every_command_of_the_readme_works(command, tmp_path):
 
 
 def test_the_readme_names_every_command_and_every_make_target_exists():
-    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    names = {command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands}
     assert names == {shlex.split(command)[1] for command in COMMANDS}
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"make ([a-z-]+)", README)) <= targets
