@@ -26,6 +26,8 @@ LINKED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *
 
 
 def walk(page: str, folder: Path, leave_out: tuple[str, ...] = ()) -> None:
+    for trace in blocks(PAGES[page].read_text(), "csv"):
+        (folder / "trace.csv").write_text(trace)
     for command in commands(PAGES[page]):
         if command.split()[1] not in leave_out:
             done = call(command, folder)

@@ -1,5 +1,6 @@
 """`simlib new-case`: a case and its workload to start from."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -18,4 +19,4 @@ def new_case(
     paths = write_skeleton(name, out)
     for path in paths:
         say(str(path))
-    say(f"next: simlib run {paths[1]}")
+    say(f"next: simlib run {shlex.quote(str(paths[1]))}")

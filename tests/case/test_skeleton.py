@@ -81,3 +81,35 @@ def test_three_of_its_strategies_are_certified_and_the_forgotten_job_is_what_is_
     ]
     left = proofs.certificates["changed-in-handler"]
     assert {site: certificate.certified for site, certificate in left.items()} == {"save": True, "job": False}
+
+
+EDITS = [
+    ("", "fields: {items: {domain: text}, coupon: {domain: text}, address: {domain: text}}", "fields: {name: {domain: text}}"),
+    ("-traffic", "[{weight: 5, ask: [items]}, {weight: 1, ask: [coupon]}, {weight: 1, ask: [address]}]", "[{ask: [name]}]"),
+    ("-traffic", "median: 0.25", "median: 2"),
+]
+"""The end of a file's name, and what stands in the line below its mark, or in it, before and after somebody made it his."""
+
+
+def edit(folder: Path, edits: list[tuple[str, str, str]]) -> str:
+    write_skeleton("mine", folder)
+    for end, old, new in edits:
+        path = folder / f"mine{end}.yaml"
+        text = path.read_text()
+        assert text.count(old) == 1
+        assert "# EDIT" in text[: text.index(old)].rsplit("\n", 2)[-2]
+        path.write_text(text.replace(old, new))
+    return str(folder / "mine-traffic.yaml")
+
+
+def test_three_edited_lines_make_another_record_of_it(tmp_path):
+    workload = load_workload(edit(tmp_path, EDITS))
+    result = run(workload, load_case(workload.case), replicates=2)
+    assert result.clobber_rate("save-whole").estimate > 0
+    assert result.clobber_rate("changed-everywhere").estimate == 0
+
+
+def test_a_field_that_was_forgotten_in_the_traffic_is_named_with_its_place(tmp_path, refused):
+    traffic = edit(tmp_path, EDITS[:1])
+    workload = load_workload(traffic)
+    assert "items" in refused(run, workload, load_case(workload.case))

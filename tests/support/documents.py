@@ -39,7 +39,7 @@ def commands(page: Path) -> list[str]:
 def call(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command of a page in a folder, with little work."""
     arguments = shlex.split(command)[1:]
-    kept = any(word.endswith(".parquet") and word[:2] != "--" for word in arguments[1:2])  # results, that are there already
+    kept = arguments[1:2] and arguments[1].endswith(".parquet")  # results, which are there already
     if not kept and "--status" not in arguments:
         arguments += LITTLE.get(arguments[0], [])
     return subprocess.run(
