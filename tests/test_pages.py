@@ -13,6 +13,7 @@ import yaml
 from documents import TAKE_LONG, blocks, call, commands
 from places import ROOT
 
+import simlib
 from simlib import load_case, load_workload, run
 from simlib.case.skeleton import NAME, SKELETON
 from simlib.estimate.wording import percent, span
@@ -97,6 +98,14 @@ class Loads(HTMLParser):
         if tag == "link" and values.get("rel") not in ("canonical", "next", "prev"):
             self.fetched.append(values.get("href") or "")
         self.fetched.append(values.get("src") or "")
+
+
+def test_the_reference_has_every_public_name_and_its_example_runs():
+    text = PAGES["api"].read_text()
+    named = set(re.findall(r"^::: simlib\.[\w.]+\.(\w+)$", text, re.M))
+    assert named == {*simlib.__all__, "Result"}
+    for example in blocks(text, "py"):
+        subprocess.run([sys.executable, "-c", example], cwd=ROOT, check=True, capture_output=True)
 
 
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="needs the extra `docs`")
