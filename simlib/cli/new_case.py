@@ -13,7 +13,7 @@ def new_case(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the case is called, and its files.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write to.")] = Path(),
 ) -> None:
-    """Write a case that runs at once, to be made yours: a cart whose handler saves the whole record."""
+    """Write a case that runs at once, to be made yours: a cart that is saved whole, as it was read."""
     from simlib.case.skeleton import write_skeleton
 
     paths = write_skeleton(name, out)
