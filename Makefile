@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help env report proof validation test notebooks mutants lab lint types check-slow bench lock clean
+.PHONY: help env report example docs proof validation test notebooks mutants lab lint types check-slow bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ $(STAMP): requirements.lock pyproject.toml
 
 report: env ## write reports/fix-impact-busy-team.html
 	$(BIN)/simlib report busy-team
+
+example: env ## write reports/example.html, which is committed, again
+	$(BIN)/simlib report busy-team --replicates 40 --out reports/example.html
+
+docs: env ## build the documentation into build/site
+	$(BIN)/mkdocs build --strict
 
 proof: env ## write reports/interleavings.html
 	$(BIN)/simlib interleave --as report
@@ -60,8 +66,8 @@ bench: env ## measure speed, as ratios within one run
 	$(BIN)/python -m benchmarks $(BENCH)
 
 lock: ## renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet -o requirements.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache reports/*.html reports/*.ipynb
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache $(filter-out reports/example.html,$(wildcard reports/*.html)) reports/*.ipynb

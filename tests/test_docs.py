@@ -9,14 +9,14 @@ import sys
 
 import pytest
 import yaml
-from command_line import simlib as simlib_command
+from documents import TAKE_LONG, call, commands, fenced
 from places import ROOT
 
 import simlib
 from simlib.cli import app
 
 README = (ROOT / "README.md").read_text()
-COMMANDS = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith(".venv/bin/simlib")]
+COMMANDS = commands(ROOT / "docs" / "commands.md")
 
 
 def test_the_face_of_the_package_is_small_and_pinned():
@@ -27,48 +27,27 @@ def test_the_face_of_the_package_is_small_and_pinned():
     assert all(getattr(simlib, name).__doc__ for name in simlib.__all__)
 
 
-LONG = ("bench", "report", "batch")
-"""Commands that take many seconds, whatever they are given."""
-STARTS_PROCESSES = ("atlas", "batch", "bench", "report", "sweep", "testbed")
-
-
-@pytest.mark.parametrize("command", [pytest.param(c, marks=[pytest.mark.slow] * (shlex.split(c)[1] in LONG)) for c in COMMANDS])
-def test_every_command_of_the_readme_works(command, tmp_path):
-    arguments = shlex.split(command)[1:]
-    if arguments[0] in ("run", "report"):  # the same command with little work
-        arguments += ["--replicates", "2", "--set", "duration=10"]
-    if arguments[0] == "atlas":
-        arguments += ["atlas-chimera-agent", "--replicates", "2"]
-    if arguments[0] == "calibrate":  # the log is the reader's own; here it is the shipped one
-        arguments[1:] = [
-            str(ROOT / "data" / "recordings" / "gateway-log-2026.4.22.jsonl.gz"),
-            "-o",
-            str(tmp_path / "mine.yaml"),
-        ]
-    if arguments[0] == "validate":
-        arguments += ["--replicates", "3"]
-    if arguments[0] == "testbed":
-        arguments[arguments.index("--seconds") + 1] = "0.5"
-    if arguments[0] == "sweep":
-        arguments = ["sweep", arguments[1], "--out", str(tmp_path), "--dry-run"]
-    if arguments[0] == "batch":
-        arguments.append("--index-only")
-    if arguments[0] in ("report", "batch"):
-        arguments[arguments.index("--out") + 1] = str(tmp_path)
-    done = run_here(*arguments) if arguments[0] in STARTS_PROCESSES else simlib_command(*arguments, cwd=ROOT)
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=[pytest.mark.slow] * (shlex.split(c)[1] in TAKE_LONG)) for c in COMMANDS]
+)
+def test_every_command_of_the_page_of_commands_works(command, tmp_path):
+    done = call(command, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
 
-def run_here(*arguments):
-    return subprocess.run([sys.executable, "-m", "simlib", *arguments], capture_output=True, text=True, check=False)
+def test_every_command_of_the_readme_is_one_of_that_page():
+    named = [line.split("#")[0].strip().removeprefix(".venv/bin/") for line in fenced(README, "sh") if "simlib " in line]
+    assert named
+    assert set(named) <= set(COMMANDS)
 
 
-def test_the_readme_names_every_command_and_every_make_target_exists():
-    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+def test_the_page_of_commands_names_every_command_and_every_make_target_exists():
+    names = {command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands}
     assert names == {shlex.split(command)[1] for command in COMMANDS}
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
-    assert set(re.findall(r"make ([a-z-]+)", README)) <= targets
+    for text in (README, (ROOT / "docs" / "commands.md").read_text()):
+        assert set(re.findall(r"make ([a-z-]+)", text)) <= targets
 
 
 def test_every_promise_names_a_test_that_is_there():
@@ -81,11 +60,6 @@ def test_every_promise_names_a_test_that_is_there():
         for path, test in named:
             assert (ROOT / path).is_file(), path
             assert re.search(rf"^ *(?:async )?def {test}\(", (ROOT / path).read_text(), re.M), test
-
-
-def test_every_page_that_the_readme_links_to_is_there():
-    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
-        assert (ROOT / target).is_file(), target
 
 
 def test_help_does_not_import_what_is_heavy():

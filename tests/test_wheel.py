@@ -49,4 +49,5 @@ def test_an_installed_wheel_runs_replays_and_reports_in_another_folder(simlib: P
     page = call(simlib, "report", "busy-team", *little, cwd=tmp_path).strip()
     assert page == "reports/fix-impact-busy-team.html"
     assert "<figcaption>" in (tmp_path / page).read_text(encoding="utf-8")
+    assert call(simlib, "new-case", "cart", cwd=tmp_path).startswith("cart.yaml\ncart-traffic.yaml\n")
     assert call(simlib, "workloads", cwd=tmp_path) == call(sys.executable, "-m", "simlib", "workloads", cwd=ROOT)

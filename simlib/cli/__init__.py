@@ -22,6 +22,7 @@ from simlib.cli.compare import compare
 from simlib.cli.compiling import announced
 from simlib.cli.interleave import interleave
 from simlib.cli.lists import schema, strategies, workloads
+from simlib.cli.new_case import new_case
 from simlib.cli.output import complain, show_log, use_plain_signs
 from simlib.cli.replay import replay
 from simlib.cli.report import report
@@ -48,6 +49,7 @@ for quick in (
     strategies,
     workloads,
     schema,
+    new_case,
 ):  # they refuse wrong input before the engine is imported
     app.command()(quick)
 for command in (replay, interleave, calibrate, validate, testbed, sweep, atlas):
