@@ -9,11 +9,12 @@ import typer
 from simlib.cli.compiling import announcing, try_engine
 from simlib.cli.inputs import check_run, load_inputs
 from simlib.cli.options import CaseName, Engine, Overrides, Replicates, Seed, Strategies, Workloads
-from simlib.cli.output import complain, line_a_minute
+from simlib.cli.output import complain, line_a_minute, print_text
 from simlib.common.errors import InputError, RunError, SimlibError
 
 if TYPE_CHECKING:
     from simlib.case.case import Case
+    from simlib.report.finding import Finding
 
 
 def report(
@@ -31,9 +32,14 @@ def report(
     css: Annotated[
         Literal["inside", "external"], typer.Option(help="external: simlib.css beside the page, for places that strip styles.")
     ] = "inside",
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the decision as Markdown, too, for a pull request; - for stdout.")
+    ] = None,
 ) -> None:
     """Write a fix-impact report for each workload: one self-contained HTML file."""
-    pages = _pages(workloads, out)
+    if summary and len(workloads) > 1:
+        raise InputError(f"--summary {summary}: is one file for {len(workloads)} reports; give one workload")
+    pages, to_file = _pages(workloads, out), None if str(summary) == "-" else summary
     failures: list[SimlibError] = []
     for workload, page in zip(workloads, pages, strict=True):
         name = Path(workload).stem
@@ -48,10 +54,10 @@ def report(
             "engine": engine,
         }
         try:
-            model, compiled = load_inputs(workload, case, overrides, strategies, page)
+            model, compiled = load_inputs(workload, case, overrides, strategies, page, to_file)
             check_run(workload, model, compiled, strategies, replicates, engine)
             with announcing():
-                _make(parameters, compiled, page, f"simlib: fix impact, {name}", choose=recording is None, css=css)
+                found = _make(parameters, compiled, page, f"simlib: fix impact, {name}", choose=recording is None, css=css)
         except SimlibError as error:
             if len(workloads) == 1:
                 raise
@@ -59,11 +65,13 @@ def report(
             complain(f"{workload}: {error}")
         else:
             print(page)
+            if summary:
+                print_text(found.summary, to_file)
     if failures:
         raise RunError(f"{len(failures)} of {len(workloads)} reports failed; the others are written")
 
 
-def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choose: bool, css: str) -> None:
+def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choose: bool, css: str) -> "Finding":
     """Check the rest of the input and execute the notebook; `choose`: the recording that fits the case."""
     from simlib.common.files import check_output
     from simlib.replay.recording import find_recording
@@ -78,7 +86,9 @@ def _make(parameters: dict[str, Any], case: "Case", page: Path, title: str, choo
     try_engine()
     with line_a_minute(title):
         external = page.with_name("simlib.css") if css == "external" else None
-        make_report(find_notebook("fix_impact"), parameters, page, title, progress=sys.stderr.isatty(), external=external)
+        return make_report(
+            find_notebook("fix_impact"), parameters, page, title, progress=sys.stderr.isatty(), external=external
+        )
 
 
 def _pages(workloads: list[str], out: Path | None) -> list[Path]:

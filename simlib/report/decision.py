@@ -174,10 +174,9 @@ def _sure(result: Result, judged: Sequence[Judged]) -> str:
     if proved:
         parts.append(f"Proved for every interleaving that was searched, or for any number of writers: {coded(proved)}.")
     if seen:
-        bound = max(result.clobber_rate(name).interval().high for name in seen)  # type: ignore[union-attr]
-        parts.append(
-            f"Not proved, and nothing seen: {_first_of(seen)} (at most {percent(bound)} of {result.case.words.units})."
-        )
+        bounds = [interval.high for name in seen if (interval := result.clobber_rate(name).interval())]
+        most = f" (at most {percent(max(bounds))} of {result.case.words.units})" if bounds else ""
+        parts.append(f"Not proved, and nothing seen: {_first_of(seen)}{most}.")
     return " ".join(parts)
 
 

@@ -4,6 +4,7 @@ A picture is an SVG in the page. There are two of them, a wide one and one for n
 """
 
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +37,7 @@ NARROW = 3.6
 """Width in inches of the figure for narrow screens."""
 FONT = "DejaVu Sans"
 LONGEST_LINE = 160
-LONGEST_NAME = 40
+LONGEST_NAME, LONGEST_ON_NARROW = 40, 16
 _DRAWN = ("axes.", "figure.", "font.", "legend.", "lines.", "patch.", "path.", "savefig.", "svg.", "text.", "xtick.", "ytick.")
 _STYLE: Any = {
     # Not what a matplotlibrc says, which may be a stranger's: Matplotlib looks for it in the current folder.
@@ -103,7 +104,8 @@ class Figure:
 def _saved(drawn: Canvas, texts: str = "path") -> bytes:
     """As SVG, with its texts as shapes (`path`), or as texts (`none`)."""
     buffer = io.BytesIO()
-    with mpl.rc_context({**_STYLE, "svg.fonttype": texts}):
+    with mpl.rc_context({**_STYLE, "svg.fonttype": texts}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "constrained_layout not applied")  # too narrow for its names, and still readable
         drawn.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
@@ -141,13 +143,13 @@ def draw(
     """
     with mpl.rc_context(_STYLE):
         drawn, narrow = (Canvas(figsize=(width, size[1]), layout="constrained") for width in (size[0], min(NARROW, size[0])))
-        for canvas in (drawn, narrow):
+        for canvas, longest in ((drawn, LONGEST_NAME), (narrow, LONGEST_ON_NARROW)):
             drawing(canvas)
-            _make_visible(canvas)
+            _make_visible(canvas, longest)
     return Figure(frame, drawn, narrow, finding, alt, columns)
 
 
-def _make_visible(drawn: Canvas) -> None:
+def _make_visible(drawn: Canvas, longest: int) -> None:
     """Names in a picture as in a table; what the font has no picture of is named by its code point."""
     for text in drawn.findobj(Text):
         assert isinstance(text, Text)
@@ -157,7 +159,7 @@ def _make_visible(drawn: Canvas) -> None:
     }  # panels can share them
     for axis in ticks.values():
         if isinstance(axis.get_major_locator(), FixedLocator):  # its ticks have names
-            axis.set_ticklabels([_drawable(label.get_text(), LONGEST_NAME) for label in axis.get_ticklabels()])
+            axis.set_ticklabels([_drawable(label.get_text(), longest) for label in axis.get_ticklabels()])
         elif isinstance(axis.get_major_formatter(), LogFormatterMathtext):  # 10^-2 as a formula
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
             axis.set_minor_formatter(NullFormatter())

@@ -49,11 +49,13 @@ class Finding(Strict):
         rates: strategy -> its clobber rate; the baseline first. A notebook's file sorts the keys of what it holds, so there it
             is a list of pairs; a mapping is taken, too.
         failed_units: strategy -> the share of its units of work that fail; likewise, of those of which any did.
+        summary: Markdown for a pull request; empty if the notebook has none.
     """
 
     verdict: str = ""
     rates: dict[str, Share] = Field({}, max_length=100)
     failed_units: dict[str, Share] = Field({}, max_length=100)
+    summary: str = ""
 
     @field_validator("verdict")
     @classmethod

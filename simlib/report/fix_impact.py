@@ -36,6 +36,7 @@ from simlib.report.inputs import inputs_table
 from simlib.report.lever_chart import lever_chart, lever_finding
 from simlib.report.measured import recorded_races
 from simlib.report.price_chart import price
+from simlib.report.summary import summary
 from simlib.report.table import Table
 from simlib.report.verdict import verdict, why
 from simlib.search.counterexample import judge
@@ -106,7 +107,7 @@ class Impact:
 
     def verdict(self) -> Html:
         """The findings in plain words with numbers."""
-        return verdict(self.result, self.proofs, self.decision.what)
+        return verdict(self.result, self.proofs, self.decision.what, summary(self.result, self.decision, self.proofs))
 
     def strategies(self) -> Table:
         """The strategies in one table: safety and price side by side."""

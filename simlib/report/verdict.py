@@ -14,10 +14,10 @@ from simlib.report.html import Html, bullets, coded, paragraphs
 from simlib.search.proofs import Proofs
 
 
-def verdict(result: Result, proofs: Proofs | None, what: str = "") -> Html:
+def verdict(result: Result, proofs: Proofs | None, what: str = "", summary: str = "") -> Html:
     """The verdict: first the baseline, then a line for each other strategy, then what the workload cannot speak of.
 
-    What others list of it begins with `what` to do.
+    What others list of it begins with `what` to do, and has the `summary`.
     """
     others = [name for name in result.strategies if name != result.baseline]
     lines = bullets([_on(result, proofs, name) + _failing(result, name) for name in others]) if others else Html("")
@@ -25,16 +25,18 @@ def verdict(result: Result, proofs: Proofs | None, what: str = "") -> Html:
     first = f"{_lead(result)} {_on_baseline(result, proofs)}{_failing(result, result.baseline)}".strip()
     rest = f"{lines.text}{paragraphs(_not_exercised(result)).text}"
     return Html(
-        f'<div class="verdict">{overloaded}{paragraphs(first).text}{rest}</div>', _finding(result, f"{what} {first}".strip())
+        f'<div class="verdict">{overloaded}{paragraphs(first).text}{rest}</div>',
+        _finding(result, f"{what} {first}".strip(), summary),
     )
 
 
-def _finding(result: Result, verdict: str) -> Finding:
+def _finding(result: Result, verdict: str, summary: str) -> Finding:
     names = sorted(result.strategies, key=lambda name: name != result.baseline)
     rates = {name: result.best_rate(name) for name in names}
     failed = {name: result.failed_rate(name) for name in names}
     return Finding(
         verdict=verdict,
+        summary=summary,
         rates={name: Share.of(rate) for name, rate in rates.items() if rate.exposures.any()},
         failed_units={name: Share.of(rate) for name, rate in failed.items() if rate.totals.any()},
     )

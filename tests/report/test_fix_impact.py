@@ -1,5 +1,7 @@
 """The fix-impact page, made with few replicates: its order, its honesty, and that it needs nothing but itself."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -13,16 +15,21 @@ from simlib.report.figure import Figure
 from simlib.report.html import Html
 from simlib.report.impact_method import ASSUMPTIONS
 from simlib.report.notebook import find_notebook, make_report
+from simlib.report.page import sheet
 
 HEADINGS = [
-    "The strategies",
+    "What it rests on",
+    "In words",
+    "What would change it",
+    "What it costs",
+    "By how much",
     "How often",
-    "If the traffic were another",
+    "The strategies",
     "Which fields, and how",
     "Which write site does it",
     "One of them, step by step",
-    "The price",
     "What a real store's timeline says",
+    "The inputs",
     "The rules",
     "How it was computed",
 ]
@@ -90,10 +97,51 @@ def test_the_page_is_one_file_under_a_megabyte_that_asks_for_nothing(made, page)
 
 
 def test_every_figure_has_a_picture_with_alt_text_a_caption_and_its_numbers(page):
-    counts = {tag: sum(seen == tag for seen, _ in page.tags) for tag in ("figure", "img", "figcaption")}
-    assert counts["figure"] == counts["img"] == counts["figcaption"] == 8
-    assert all(len(attributes["alt"]) > 40 for tag, attributes in page.tags if tag == "img")
-    assert page.text.count("The numbers") == 8
+    counts = {tag: sum(seen == tag for seen, _ in page.tags) for tag in ("figure", "svg", "figcaption")}
+    assert (counts["figure"], counts["svg"], counts["figcaption"]) == (9, 18, 9)
+    pictures = [attributes for tag, attributes in page.tags if tag == "svg"]
+    assert all(len(one["aria-label"]) > 40 and one["role"] == "img" for one in pictures)
+    assert ["hidden" in one for one in pictures] == [False, True] * 9
+    assert page.text.count("The numbers") == 9
+
+
+def test_no_style_stands_in_the_page_but_the_one_sheet_that_its_policy_names(made, page):
+    text = made.read_text()
+    assert not [attributes for _, attributes in page.tags if "style" in attributes]
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.S)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'" in text
+
+
+def test_the_contents_lead_to_every_section(page):
+    links = [attributes["href"][1:] for tag, attributes in page.tags if tag == "a" and attributes["href"].startswith("#")]
+    names = {attributes["id"] for tag, attributes in page.tags if tag == "h2"}
+    assert len(names) == len(HEADINGS)
+    assert set(links) == names
+
+
+def test_the_card_decides_and_the_strip_says_what_it_rests_on(study):
+    text = re.sub(r"<[^>]+>", "", study.card().text)
+    assert "Do not merge sketch-70575: it writes " in text
+    assert "wrongly with no race at all. in-mutator is not enough. all-sites ends it, by proof." in text
+    rows = dict(re.findall(r'<th scope="row"><code>([\w-]+)</code>(.*?)</tr>', study.evidence().text))
+    assert list(rows) == ["after-19328", "sketch-70575", "in-mutator", "all-sites", "replace", "before-19328"]
+    assert "Build 2026.6.11" in rows["in-mutator"]
+    assert "Build 2026.9.6" in rows["all-sites"]
+    assert "lost in 0 of 90" in rows["all-sites"]
+    assert "It has no <code>run_start</code> and <code>run_end</code>" in rows["in-mutator"]
+    assert "annot, for any number of writers" in rows["all-sites"]
+
+
+@pytest.mark.slow
+def test_a_sheet_beside_the_page_is_the_only_thing_it_asks_for(tmp_path):
+    parameters = {"workload": "handler-only", "replicates": 2, "overrides": ["duration=5"], "recording": ""}
+    make_report(find_notebook("fix_impact"), parameters, tmp_path / "page.html", "t", external=tmp_path / "simlib.css")
+    text = (tmp_path / "page.html").read_text()
+    assert "<style" not in text
+    assert text.count('<link rel="stylesheet" href="simlib.css">') == 1
+    assert "style-src 'self'" in text
+    assert (tmp_path / "simlib.css").read_text() == sheet()
 
 
 def test_the_verdict_names_every_strategy_with_a_number(study):

@@ -20,6 +20,11 @@ def of(workload: str, *overrides: str, strategies: tuple[str, ...] = ("after-193
     return run(model, load_case(model.case), strategies, replicates=3)
 
 
+def chart(result: Result) -> Figure | Html:
+    found = levers(result.workload)
+    return lever_chart(result, found, pull(result, found))
+
+
 @pytest.fixture(scope="module")
 def result() -> Result:
     return of("busy-team", "duration=60")
@@ -36,7 +41,7 @@ def test_the_frame_has_the_rate_of_each_strategy_at_each_factor_of_each_lever(re
 
 
 def test_the_figure_has_a_panel_a_lever_and_a_finding_of_how_far_the_level_moves(result: Result) -> None:
-    figure = lever_chart(result)
+    figure = chart(result)
     assert isinstance(figure, Figure)
     named = ["times.run_end.after", "sessions.count", "every traffic.*.rate"]
     assert [axes.get_xlabel() for axes in figure.drawn.axes] == named
@@ -66,4 +71,4 @@ def test_values_are_said_with_their_units(result: Result) -> None:
 
 
 def test_a_run_without_units_of_work_has_no_figure() -> None:
-    assert isinstance(lever_chart(of("quiet", "duration=0.001")), Html)
+    assert isinstance(chart(of("quiet", "duration=0.001")), Html)

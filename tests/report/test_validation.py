@@ -119,7 +119,7 @@ def test_the_race_figure_has_every_held_out_range_and_says_which_test_nothing(sm
 
 
 def test_the_grid_has_a_line_a_half_and_theory_only_for_one_process(small: Fidelity) -> None:
-    assert small.grid()._repr_html_().count(", odd</td>") == small.grid()._repr_html_().count(", even</td>") == 2
+    assert small.grid()._repr_html_().count(", odd</th>") == small.grid()._repr_html_().count(", even</th>") == 2
     for store in small.stores:
         assert all((half["theory"] is None) == (store.name == SMALL) for half in store.answers)
 
