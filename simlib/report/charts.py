@@ -18,7 +18,7 @@ from simlib.estimate.result import Result, estimate_columns
 from simlib.estimate.wording import listed, percent, rate_text
 from simlib.replay.counterfactual import Counterfactual
 from simlib.replay.judging import KINDS
-from simlib.report.figure import ACCENT, FAINT, INK, KIND_COLOURS, SITE_COLOURS, Figure, draw
+from simlib.report.figure import ACCENT, FAINT, INK, KIND_COLOURS, SITE_COLOURS, Figure, draw, legend_on_top
 from simlib.report.table import Columns, share, whole
 
 ROW = 0.36
@@ -249,8 +249,7 @@ def _stacked(axes: Axes, rows: Sequence[Any], widths: Floats, colours: Sequence[
 
 
 def _legend(figure: Canvas, names: Sequence[str], colours: Sequence[str]) -> None:
-    handles = [Patch(color=colour) for colour in colours]
-    figure.legend(handles, names, loc="outside upper center", ncols=6, frameon=False)
+    legend_on_top(figure, [Patch(color=colour) for colour in colours], names)
 
 
 def _dot(axes: Axes, row: int, rate: Mean) -> None:

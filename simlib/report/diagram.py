@@ -3,6 +3,7 @@
 Time runs downwards, one row an event and not to scale; the store's lane shows the field's value along the way.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure as Canvas
 
 from simlib.case.case import Case
 from simlib.case.snapshots import readers, sources
+from simlib.common.text import counted
 from simlib.estimate.wording import seconds
 from simlib.model.history import History
 from simlib.replay.judging import KINDS
@@ -21,6 +23,8 @@ from simlib.report.figure import ACCENT, FAINT, INK, SOFT, Figure, draw
 from simlib.report.table import Columns
 
 CULPRIT, STORE, OTHER = 0.0, 1.0, 2.0
+Clock = Callable[[float], str]
+"""How a time in a history is told."""
 MOST_COMMITS = 4
 """Commits in between that are drawn; of more, the last ones."""
 
@@ -64,11 +68,10 @@ class Story:
     right: str
     events: tuple[Event, ...]
 
-    @property
-    def finding(self) -> str:
+    def finding(self, clock: Clock = seconds) -> str:
         """The story in two sentences."""
         last = self.events[-1]
-        took = seconds(last.time - self.events[0].time)
+        took = clock(last.time - self.events[0].time)
         between = [event for event in self.events if event.lane == OTHER]
         how = f"{between[-1].text} meanwhile; " if between else ""
         race = "" if self.racing else " It happens with no concurrency, too."
@@ -126,17 +129,27 @@ def tell(case: Case, outcomes: Outcomes, number: int) -> Story:
     )
 
 
-def sequence(case: Case, outcomes: Outcomes, number: int) -> Figure:
-    """The clobber as a figure; arguments as of `tell`."""
+def schedule(case: Case, outcomes: Outcomes, number: int) -> Figure:
+    """The same of a history that tells a schedule, whose times are no seconds but say which step of it comes when."""
+    return sequence(case, outcomes, number, _steps)
+
+
+def _steps(value: float) -> str:
+    return counted(round(value), "step")
+
+
+def sequence(case: Case, outcomes: Outcomes, number: int, clock: Clock = seconds) -> Figure:
+    """The clobber as a figure; arguments as of `tell`, and how a time is told."""
     story = tell(case, outcomes, number)
-    started = story.events[0].time
+    started, finding = story.events[0].time, story.finding(clock)
 
     def drawing(figure: Canvas) -> None:
         axes = figure.subplots()
         _lanes(axes, story)
         for position, event in enumerate(story.events):
             _event(axes, position + 1, event)
-            after = f"+{seconds(event.time - started)}" if position else f"t = {seconds(event.time)}"
+            first = f"t = {clock(event.time)}" if clock is seconds else ""
+            after = f"+{clock(event.time - started)}" if position else first
             axes.text(-0.62, position + 1, after, va="center", fontsize=8, color=SOFT)
             held = position + 1 < len(story.events)
             _value(axes, position + 1, event, until=position + 2 if held else position + 1.7)
@@ -153,13 +166,13 @@ def sequence(case: Case, outcomes: Outcomes, number: int) -> Figure:
         for position, event in enumerate(story.events)
     )
     columns: Columns = {
-        "after": lambda row: "0" if row["first"] else seconds(row["after_s"]),
+        "after": lambda row: "0" if row["first"] else clock(row["after_s"]),
         "who": itemgetter("who"),
         "what": itemgetter("what"),
         f"{story.field} in the store then": itemgetter("value"),
     }
-    alt = f"Sequence diagram of a clobber with {outcomes.strategy}. {story.finding}"
-    return draw(frame, columns, (8, 1.3 + 0.42 * len(story.events)), drawing, finding=story.finding, alt=alt)
+    alt = f"Sequence diagram of a clobber with {outcomes.strategy}. {finding}"
+    return draw(frame, columns, (8, 1.3 + 0.42 * len(story.events)), drawing, finding=finding, alt=alt)
 
 
 def _changes(outcomes: Outcomes, row: int, field: int, snapshot: int) -> list[tuple[int, int]]:

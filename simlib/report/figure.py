@@ -4,14 +4,16 @@ A picture is an SVG in the page. There are two of them, a wide one and one for n
 """
 
 import io
+import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure as Canvas
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.text import Text
@@ -38,6 +40,10 @@ NARROW = 3.6
 FONT = "DejaVu Sans"
 LONGEST_LINE = 160
 LONGEST_NAME, LONGEST_ON_NARROW = 40, 16
+LETTERS = 12
+"""Of a legend, on an inch."""
+LONGEST_LABEL, MOST_MARKS = 48, 4
+"""On a narrow figure: characters in a line below or above it, and marks with words side by side."""
 _DRAWN = ("axes.", "figure.", "font.", "legend.", "lines.", "patch.", "path.", "savefig.", "svg.", "text.", "xtick.", "ytick.")
 _STYLE: Any = {
     # Not what a matplotlibrc says, which may be a stranger's: Matplotlib looks for it in the current folder.
@@ -146,7 +152,25 @@ def draw(
         for canvas, longest in ((drawn, LONGEST_NAME), (narrow, LONGEST_ON_NARROW)):
             drawing(canvas)
             _make_visible(canvas, longest)
+        _fold(narrow)
     return Figure(frame, drawn, narrow, finding, alt, columns)
+
+
+def legend_on_top(canvas: Canvas, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """What the colours mean, above all panels, in as many columns as there is room for."""
+    columns = int(canvas.get_figwidth() * LETTERS // (max(map(len, names)) + 6))
+    canvas.legend(handles, names, loc="outside upper center", ncols=max(1, min(6, columns)), frameon=False)
+
+
+def _fold(narrow: Canvas) -> None:
+    """What a narrow figure has no room for side by side stands one below the other: words of labels, and marks of an axis."""
+    for axes in narrow.axes:
+        grid = axes.get_subplotspec()
+        room = LONGEST_LABEL // (grid.get_gridspec().ncols if grid else 1)
+        axes.set_xlabel(textwrap.fill(axes.get_xlabel(), room))
+        axes.set_title(textwrap.fill(axes.get_title(), room))
+        if room < LONGEST_LABEL or len(axes.get_xticks()) > MOST_MARKS:
+            axes.tick_params(axis="x", labelrotation=90)
 
 
 def _make_visible(drawn: Canvas, longest: int) -> None:

@@ -24,7 +24,7 @@ from simlib.report import charts
 from simlib.report import impact_tables as tables
 from simlib.report.crossover_chart import crossover_chart
 from simlib.report.decision import Decision, decide
-from simlib.report.diagram import sequence
+from simlib.report.diagram import schedule, sequence
 from simlib.report.difference_chart import difference_chart
 from simlib.report.efforts import efforts
 from simlib.report.evidence import strip
@@ -156,7 +156,7 @@ class Impact:
         one = proof.shortest(KINDS[clobbers.kind[number]], bool(clobbers.racing[number]), field, site) if proof else None
         if one is None:
             return paragraphs(f"No scope of the case has this sort of clobber at {site}.")
-        return sequence(self.case, *judge(self.case, one))
+        return schedule(self.case, *judge(self.case, one))
 
     def example(self) -> Html:
         """One clobber from this run, drawn."""

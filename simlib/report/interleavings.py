@@ -9,7 +9,7 @@ import pandas as pd
 
 from simlib.case.case import load_case
 from simlib.replay.judging import KIND_MEANINGS, KINDS
-from simlib.report.diagram import sequence
+from simlib.report.diagram import schedule
 from simlib.report.figure import Figure
 from simlib.report.finding import Finding
 from simlib.report.html import Html, bullets, paragraphs
@@ -199,4 +199,4 @@ def _changed(proofs: Proofs, counterexample: Counterexample) -> bool:
 
 def figure(proofs: Proofs, counterexample: Counterexample) -> Figure:
     """The counterexample as a sequence diagram, as `--as figure` writes it."""
-    return sequence(proofs.case, *judge(proofs.case, counterexample))
+    return schedule(proofs.case, *judge(proofs.case, counterexample))

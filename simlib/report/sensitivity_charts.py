@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from simlib.estimate.wording import listed, percent
 from simlib.report.charts import ROW, named_rows
-from simlib.report.figure import INK, SOFT, STRATEGY_COLOURS, Figure, draw
+from simlib.report.figure import INK, SOFT, STRATEGY_COLOURS, Figure, draw, legend_on_top
 from simlib.report.table import Columns, share
 from simlib.sweep.sensitivity import RATE, is_number, over, strategies_of
 
@@ -189,18 +189,13 @@ def rate_axis(panel: Axes, rates: pd.DataFrame) -> None:
     panel.yaxis.set_minor_formatter(lambda *_: "")
 
 
-LEGEND_WIDTH = 110
-"""Letters that fit beside each other; a line and the space around a name take six."""
-
-
 def strategy_legend(canvas: Canvas, names: Sequence[str]) -> None:
     """The strategies with their colours and marks, on top."""
     lines = [
         Line2D([], [], color=STRATEGY_COLOURS[number % len(STRATEGY_COLOURS)], marker=MARKS[number % len(MARKS)], markersize=4)
         for number in range(len(names))
     ]
-    columns = max(1, min(6, LEGEND_WIDTH // (max(map(len, names)) + 6)))
-    canvas.legend(lines, names, loc="outside upper center", ncols=columns, frameon=False)
+    legend_on_top(canvas, lines, names)
 
 
 def _ticks(panel: Axes, values: Sequence[Sequence[object]]) -> None:

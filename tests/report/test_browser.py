@@ -1,5 +1,6 @@
 """The page in a real browser with the network off: every picture is there, and it is wide enough to read on a phone."""
 
+import re
 import shutil
 import subprocess
 
@@ -13,7 +14,12 @@ FLAGS = [
     "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000",
 ]  # fmt: skip
 PROBE = """<script>addEventListener('load', () => {
-  document.body.dataset.pictures = [...document.images].map(image => image.naturalWidth).join(' ');
+  const shown = [...document.querySelectorAll('figure svg')].map(one => one.getBoundingClientRect().width);
+  document.body.dataset.pictures = shown.filter(width => width).join(' ');
+  const letters = [...document.querySelectorAll('figure svg text')].map(one => one.getBoundingClientRect().height);
+  document.body.dataset.letters = Math.min(...letters.filter(height => height));
+  document.body.dataset.shut = [...document.querySelectorAll('nav a')].filter(
+    link => !document.getElementById(decodeURIComponent(link.hash.slice(1)))).length;
   document.body.dataset.overflow = document.documentElement.scrollWidth - innerWidth;
 })</script></body>"""
 
@@ -42,14 +48,34 @@ def opened(page, width):
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     body = done.stdout.split("<body", 1)[1].split(">", 1)[0]
-    return {name: body.split(f'data-{name}="', 1)[1].split('"', 1)[0] for name in ("pictures", "overflow")}
+    names = ("pictures", "letters", "shut", "overflow")
+    return {name: body.split(f'data-{name}="', 1)[1].split('"', 1)[0] for name in names}
 
 
-def test_every_picture_is_drawn_with_the_network_off(page):
-    widths = [int(width) for width in opened(page, 1200)["pictures"].split()]
-    assert len(widths) == 8
-    assert min(widths) > 100
+def test_every_picture_is_drawn_with_the_network_off_and_the_contents_lead_somewhere(page):
+    seen = opened(page, 1400)
+    widths = [float(width) for width in seen["pictures"].split()]
+    assert len(widths) == 9
+    assert min(widths) > 600
+    assert seen["shut"] == "0"
 
 
-def test_nothing_is_wider_than_a_narrow_window(page):
-    assert int(opened(page, 600)["overflow"]) <= 0
+@pytest.mark.parametrize("width", [360, 600])
+def test_on_a_narrow_screen_nothing_is_wider_and_the_pictures_are_the_narrow_ones(page, width):
+    seen = opened(page, width)
+    assert float(seen["overflow"]) <= 0
+    assert len(seen["pictures"].split()) == 9
+    assert float(seen["letters"]) > 8
+
+
+def test_printed_it_is_whole(page, tmp_path):
+    """The command to make it again is on paper, and so are the numbers that a screen folds away."""
+    paper = tmp_path / "page.pdf"
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={paper}", page.as_uri()]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    folded = tmp_path / "folded.html"
+    folded.write_text(page.read_text().replace("details::details-content", "nothing"))
+    command[-2:] = [f"--print-to-pdf={tmp_path / 'folded.pdf'}", folded.as_uri()]
+    subprocess.run(command, capture_output=True, timeout=120, check=True)
+    pages = [len(re.findall(rb"/Type\s*/Page\b", file.read_bytes())) for file in (paper, tmp_path / "folded.pdf")]
+    assert pages[0] > pages[1] > 3
