@@ -1,10 +1,8 @@
 """The end of the fix-impact report: how it was computed, on which assumptions, and how to do it again."""
 
 import math
-import platform
 import shlex
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import yaml
 
@@ -12,6 +10,7 @@ from simlib.common.text import counted
 from simlib.estimate.experiment import FEW
 from simlib.estimate.result import Result
 from simlib.report.html import Html, bullets, coded, safe
+from simlib.report.take_away import again, numbers
 from simlib.workload.workload import Workload
 
 ASSUMPTIONS = (
@@ -27,8 +26,8 @@ ASSUMPTIONS = (
 )
 
 
-def method(result: Result, again: str) -> Html:
-    """How it was computed, on which assumptions, and `again`: the command that does it again."""
+def method(result: Result, command_line: str) -> Html:
+    """How it was computed, on which assumptions, its numbers, and the command that does it again."""
     model, case = result.workload, result.case
     timelines = len({case.strategy(name).discipline for name in result.strategies})
     facts = [
@@ -43,11 +42,12 @@ def method(result: Result, again: str) -> Html:
         f"given the 95 % upper bound of that many {case.words.units}, "
         "divided by the clustering that the baseline shows (1 if none).",
         *_conditional(result),
-        f"simlib {version('simlib')}, Python {platform.python_version()}, simpy {version('simpy')}, numpy {version('numpy')}.",
     ]
     return Html(
         bullets(facts).text
-        + f"<pre>{safe(again)}</pre>"
+        + numbers(result).text
+        + "<p>To make this page again:</p>"
+        + again(command_line).text
         + "<p>Assumptions:</p>"
         + bullets([*ASSUMPTIONS, *case.assumptions]).text
         + f"<details><summary>The workload</summary><pre>{_escaped_yaml(model)}</pre></details>"
