@@ -134,8 +134,11 @@ class Impact:
         return charts.by_field_and_kind(self.result)
 
     def kinds(self) -> Html:
-        """What the kinds mean."""
-        return bullets([f"**{kind}**: {KIND_MEANINGS[kind]}." for kind in KINDS])
+        """What the kinds mean, and which fields show none."""
+        seen = sum(self.result.by_field(name).sum(axis=1) for name in self.result.strategies)
+        silent = coded([field for field, count in zip(self.case.fields, np.ravel(seen), strict=True) if not count])
+        said = paragraphs(f"Nothing was seen of {silent}, with any strategy.") if silent else Html("")
+        return Html(said.text + bullets([f"**{kind}**: {KIND_MEANINGS[kind]}." for kind in KINDS]).text)
 
     def sites(self) -> Figure:
         """Clobbers by write site."""

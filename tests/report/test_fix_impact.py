@@ -161,6 +161,15 @@ def test_the_report_says_why_the_sketch_is_not_enough(study):
     assert re.search(r"[\d,]+ erased with no race", sketch)
 
 
+def test_fields_that_show_nothing_are_said_to(study):
+    counts = sum(study.result.by_field(name).sum(axis=1) for name in study.result.strategies)
+    silent = [field for field, count in zip(study.case.fields, counts, strict=True) if not count]
+    text = re.sub(r"<[^>]+>", "", study.kinds().text)
+    assert silent
+    assert all(field in text.partition("erased:")[0] for field in silent)
+    assert not any(field in text for field in set(study.case.fields) - set(silent))
+
+
 def test_a_workload_without_runs_says_what_it_cannot_speak_of():
     text = impact.study("handler-only", replicates=2, overrides=["duration=5"]).verdict().text
     assert "Not in this workload" in text
