@@ -16,7 +16,6 @@ from simlib.case import snapshots
 from simlib.case.case_file import (
     REFERENCE,
     CaseModel,
-    EffectiveModel,
     NoticedModel,
     Role,
     SiteRules,
@@ -25,17 +24,15 @@ from simlib.case.case_file import (
 )
 from simlib.case.discipline import Discipline, plain
 from simlib.case.discipline_file import Touched
+from simlib.case.effective import effective_context
 from simlib.case.notation import Names, flatten_rules
 from simlib.case.pairs import Pairs, pair_up, stale_fields
 from simlib.case.rules import (
-    FRESH,
-    REQUEST,
     Context,
     FlatRule,
     Program,
     Rule,
     spread_keys,
-    unpack,
 )
 from simlib.case.sections import Sections
 from simlib.common.errors import InputError, allowed, choose, shown
@@ -183,7 +180,7 @@ def compile_case(model: CaseModel, source: str) -> Case:
     fields, sites = tuple(model.fields), tuple(model.sites)
     commutative = frozenset(name for name, field in model.fields.items() if field.update == "commutative")
     names = Names(fields, (*model.request, *fields), tuple(model.effective.values), commutative)
-    context = _context(model.effective, names, source)
+    context = effective_context(model.effective, names, source)
     serial = {site: model.reference.get(site, {}) for site in sites}
 
     def rules(name: str, tables: Mapping[str, SiteRules]) -> _Rules:
@@ -291,30 +288,4 @@ def _noticed(name: str, noticed: NoticedModel, model: CaseModel) -> Noticed:
         flows=tuple(noticed.flows),
         after=-1 if noticed.after == "last" else list(model.sites).index(noticed.after),
         fields=np.array([fields.index(field) for field in noticed.fields], dtype=np.int64),
-    )
-
-
-def _context(model: EffectiveModel, names: Names, source: str) -> Context:
-    def split(value: str, place: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The entry's and the request's sources of one value; the notation is that of a rule, with `entry` for stale."""
-        try:
-            packed = names.sources(value.replace("entry.", "fresh."), "") if value else []
-        except InputError as error:
-            raise InputError(f"{source}: effective.{place}: {str(error).replace('fresh.', 'entry.')}") from None
-        banks = [unpack(number).bank for number in packed]
-        wanted = {"conflict.entry": [FRESH], "conflict.request": [REQUEST]}.get(place, [FRESH, REQUEST])
-        if banks != sorted(banks) or not set(banks) <= set(wanted):
-            sides = ", then ".join("entry sources" if bank == FRESH else "request sources" for bank in wanted)
-            raise InputError(f"{source}: effective.{place}: '{value}' must be {sides}")
-        entry, request = (
-            tuple(source.number for source in map(unpack, packed) if source.bank == bank) for bank in (FRESH, REQUEST)
-        )
-        return entry, request
-
-    values = [split(value, f"values.{name}") for name, value in model.values.items()]
-    return Context(
-        entry=tuple(entry for entry, _ in values),
-        request=tuple(request for _, request in values),
-        conflict_entry=split(model.conflict.entry, "conflict.entry")[0],
-        conflict_request=split(model.conflict.request, "conflict.request")[1],
     )

@@ -21,7 +21,12 @@ Comparison = Annotated[
 Attempts = Annotated[
     Annotated[int, Field(ge=bounds.ATTEMPTS.low, le=bounds.ATTEMPTS.high), Tag("number")]
     | Annotated[Literal["unlimited"], Tag("word")],
-    ByKey(lambda data: "word" if isinstance(data, str) else "number"),
+    ByKey(
+        lambda data: "word" if data == UNLIMITED else None if isinstance(data, str) else "number",
+        custom_error_type="attempts",
+        custom_error_message="not a number of attempts; "
+        f"allowed: {bounds.ATTEMPTS.low:g} to {bounds.ATTEMPTS.high:g}, {UNLIMITED}",
+    ),
 ]
 Seconds = Annotated[float, Field(ge=bounds.SECONDS.low, le=bounds.SECONDS.high)]
 

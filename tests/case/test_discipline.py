@@ -108,7 +108,7 @@ def test_pauses_against_the_sum_by_hand():
         ({"guards": {"save": {"compare": "versions"}}}, "guards.save.compare: Input should be 'version', 'bytes', "),
         (
             {"guards": {"save": {"compare": "version", "attempts": "unlimted"}}},
-            "attempts: Input should be 'unlimited' (got 'unlimted')",
+            "guards.save.attempts: not a number of attempts; allowed: 1 to 1000, unlimited (got 'unlimted')",
         ),
         ({"guards": {"safe": {"compare": "version"}}}, "guards: 'safe' is not known; did you mean 'save'?"),
         ({"guards": {"save": {"compare": ["cont"]}}}, "compare: 'cont' is not known; did you mean 'count'?"),

@@ -79,6 +79,13 @@ def test_a_lock_with_a_time_out_of_zero_is_refused_at_once():
     assert ends(told(apart, TIMES, TWO | {"gateways": 3}, locks=locks("merge", timeout=0.0))) == expected
 
 
+def test_the_time_out_of_a_lock_runs_from_when_a_writer_is_the_first_of_its_process_to_wait():
+    traffic = {"there": (["inbound"], [0.0], [1]), "first": (["patch"], [0.5], [0]), "second": (["patch"], [0.6], [0])}
+    rows = told(traffic, TIMES | {"inbound": {"hold": 1}}, TWO, locks=locks("merge", timeout=0.3))
+    # The first polls up to 0.8; only then does the second, at 0.85, 0.95 and 1.1, when it has waited for 0.5 s in all.
+    assert ends(rows) == [("first", "timed_out", 0.8, 0.8), ("there", "committed", 0, 1), ("second", "committed", 1.1, 1.6)]
+
+
 def test_who_goes_on_without_the_lock_overwrites_what_is_committed_meanwhile():
     traffic = {"turn": (["handler"], [0.0], [0]), "patch": (["patch"], [1.9], [1])}
     times = TIMES | {"handler": {"prepare": 1, "hold": 3}, "patch": {"hold": 2}}
