@@ -94,7 +94,7 @@ def decide(result: Result, proofs: Proofs | None, flips: str = "") -> Decision:
     return Decision(
         judged=judged,
         what=_what(result, judged, ending),
-        sure=_sure(result, judged),
+        sure=_sure(result, judged, proofs),
         remains=_remains(result, judged),
         costs=_costs(result, ending),
         flips=flips,
@@ -166,13 +166,18 @@ def _and_how(ending: Sequence[Judged]) -> str:
     return "" if any(one.known == "proved" for one in ending) else ", as far as was seen"
 
 
-def _sure(result: Result, judged: Sequence[Judged]) -> str:
+def _sure(result: Result, judged: Sequence[Judged], proofs: Proofs | None) -> str:
     clean = [one for one in judged if one.verdict and one.known != "seen" and one.role != "history"]
     proved, seen = ([one.name for one in clean if one.known == known] for known in ("proved", "not seen"))
     units = int(result.clobber_rate(result.baseline).exposures.sum())
     parts = [f"Simulated: {units:,} {result.case.words.units} in {counted(result.replicates, 'replicate')}, 95 % intervals."]
-    if proved:
-        parts.append(f"Proved for every interleaving that was searched, or for any number of writers: {coded(proved)}.")
+    certified = [name for name in proved if proofs and proofs.absence(name) == "cannot"]
+    for names, extent in (
+        (certified, "for any number of writers"),
+        ([name for name in proved if name not in certified], "in every interleaving of the scopes that were searched"),
+    ):
+        if names:
+            parts.append(f"Proved {extent}: {coded(names)}.")
     if seen:
         bounds = [interval.high for name in seen if (interval := result.clobber_rate(name).interval())]
         most = f" (at most {percent(max(bounds))} of {result.case.words.units})" if bounds else ""
