@@ -264,7 +264,7 @@ def _strategy(
     return Strategy(
         name=name,
         title=variant.title,
-        role=variant.role or ("today" if name == model.baseline else "alternative"),
+        role="today" if name == model.baseline else variant.role or "alternative",
         source=variant.source,
         about=variant.about,
         discipline=variant.discipline(name, list(model.fields), words, touched),

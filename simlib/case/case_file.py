@@ -113,7 +113,7 @@ class StrategyModel(DisciplineModel):
     title: str
     role: Role | None = Field(
         None,
-        description="what it is to who decides: today (the baseline, and no other), proposed, alternative (if not said), "
+        description="what it is to who decides: today (always the baseline), proposed, alternative (if not said), "
         "shipped (elsewhere, or later), or history",
     )
     source: str = ""
@@ -183,7 +183,7 @@ class CaseModel(Sections):
             _known(f"strategies.{name}.sites", strategy.sites, sites)
             for reference in strategy.references(f"strategies.{name}", sites, fields):
                 _known(reference.place, [reference.name], reference.known)
-            if strategy.role and (strategy.role == "today") != (name == self.baseline):
+            if strategy.role == "today" and name != self.baseline:
                 raise ValueError(
                     f"strategies.{name}.role: today is the baseline, {self.baseline}, and no other; {allowed(ROLES[1:])}"
                 )

@@ -99,6 +99,8 @@ def _styles(text: str) -> dict[str, str]:
     found = {
         name.strip(): value.strip() for name, _, value in (part.partition(":") for part in text.split(";") if part.strip())
     }
+    if "font-size" in found:
+        found["font-size"] = found["font-size"].removesuffix("px")
     if match := _FONT.fullmatch(found.pop("font", "")):
         found |= {"font-size": match[2]} | ({"font-weight": "bold"} if match[1] == "bold" else {})
     return found

@@ -22,7 +22,7 @@ def numbers(result: Result) -> Html:
         "result.json": ("application/json", json.dumps(result.to_json(), indent=1) + "\n"),
     }
     links = " ".join(_link(name, kind, text) for name, (kind, text) in files.items())
-    return Html(f"<p>The numbers: {links}</p>")
+    return Html(f"<p>As files: {links}</p>")
 
 
 def _link(name: str, kind: str, text: str) -> str:

@@ -7,6 +7,7 @@ import yaml
 from schedules import CASE, FIELDS, STRATEGIES, patch_of
 
 from simlib.case.case import load_case
+from simlib.common.errors import InputError
 from simlib.common.shipped import DATA
 
 SHIPPED = DATA / "cases" / "openclaw-70575.yaml"
@@ -305,3 +306,26 @@ def test_the_cures_file_says_of_all_that_it_shares_what_the_main_file_says():
     assert [noticed.name for noticed in cures.noticed] == [noticed.name for noticed in main.noticed]
     for name, strategy in main.strategies.items():
         assert (cures.strategies[name].rules, cures.strategies[name].discipline) == (strategy.rules, strategy.discipline)
+
+
+def test_the_baseline_is_what_there_is_today_and_nothing_else_is(tmp_path):
+    case = load_case("openclaw-70575")
+    assert {name: one.role for name, one in case.strategies.items()} == {
+        "replace": "history", "before-19328": "history", "after-19328": "today", "sketch-70575": "proposed",
+        "in-mutator": "alternative", "all-sites": "shipped",
+    }  # fmt: skip
+    text = (DATA / "cases" / "openclaw-70575.yaml").read_text()
+    for old, new, roles in (
+        ("baseline: after-19328", "baseline: all-sites", {"all-sites": "today", "after-19328": "alternative"}),
+        ("    role: proposed\n", "    role: today\n", None),
+    ):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text.replace(old, new, 1))
+        if roles:
+            found = load_case(str(path)).strategies
+            assert {name: found[name].role for name in roles} == roles
+        else:
+            with pytest.raises(
+                InputError, match="strategies.sketch-70575.role: today is the baseline, after-19328, and no other"
+            ):
+                load_case(str(path))
