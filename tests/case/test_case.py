@@ -325,7 +325,5 @@ def test_the_baseline_is_what_there_is_today_and_nothing_else_is(tmp_path):
             found = load_case(str(path)).strategies
             assert {name: found[name].role for name in roles} == roles
         else:
-            with pytest.raises(
-                InputError, match="strategies.sketch-70575.role: today is the baseline, after-19328, and no other"
-            ):
+            with pytest.raises(InputError, match=r"sketch-70575\.role: today is the baseline, after-19328, and no other"):
                 load_case(str(path))
