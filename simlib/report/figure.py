@@ -158,7 +158,7 @@ def draw(
 
 def legend_on_top(canvas: Canvas, handles: Sequence[Artist], names: Sequence[str]) -> None:
     """What the colours mean, above all panels, in as many columns as there is room for."""
-    columns = int(canvas.get_figwidth() * LETTERS // (max(map(len, names)) + 6))
+    columns = int(canvas.get_figwidth() * LETTERS // (max(map(len, names), default=0) + 6))
     canvas.legend(handles, names, loc="outside upper center", ncols=max(1, min(6, columns)), frameon=False)
 
 
